@@ -1,0 +1,1 @@
+"""The ArcFace ResNet100 face-recognition network, rebuilt in NumPy."""

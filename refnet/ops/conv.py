@@ -1,0 +1,120 @@
+"""Convolution: ONNX Conv, opset 1 to 22, two spatial axes.
+
+Does not cover one or three spatial axes. ``auto_pad`` is resolved where the file is read.
+"""
+
+import numpy as np
+
+from refnet.errors import ShapeError
+from refnet.graph import Array, Shape
+from refnet.ops.operator import Known, Operator
+
+Pair = tuple[int, int]
+Quad = tuple[int, int, int, int]
+
+
+def conv(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Quad = (0, 0, 0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """Cross-correlate images with filters.
+
+    y[n,o,i,j] = bias[o] + sum_cuv x[n, c, i*stride + u*dilation - top, j*stride + v*dilation - left]
+                                   * weight[o, c, u, v],  with x = 0 outside the image;
+    with groups > 1 an output channel sees only the input channels of its own group.
+
+    Parameters
+    ----------
+    x : (N, IC, H, W)
+    weight : (OC, IC / groups, KH, KW)
+    bias : (OC,), optional
+    stride, dilation : (int, int)
+        Down and across, in pixels.
+    padding : (top, left, bottom, right)
+        Rows and columns of zeros, in pixels.
+    groups : int
+
+    Returns
+    -------
+    (N, OC, OH, OW), with OH = (H + top + bottom - dilation*(KH - 1) - 1) // stride + 1.
+
+    Notes
+    -----
+    Not a flipped convolution. Computed tap by tap: each of the KH*KW taps is one matrix product over channels.
+
+    Examples
+    --------
+    >>> conv(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), padding=(1, 1, 1, 1))[0, 0, 0]
+    array([4., 6., 4.])
+    """
+    n, ic, _, _ = x.shape
+    oc, _, kh, kw = weight.shape
+    _, _, oh, ow = output_shape(
+        Known(x.shape), Known(weight.shape), stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
+    top, left, bottom, right = padding
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    filters = weight.reshape(groups, oc // groups, ic // groups, kh, kw)
+    y = np.zeros((n, groups, oc // groups, oh * ow), dtype=x.dtype)
+    for u in range(kh):
+        for v in range(kw):
+            i, j = u * dilation[0], v * dilation[1]
+            window = padded[
+                :, :, i : i + stride[0] * (oh - 1) + 1 : stride[0], j : j + stride[1] * (ow - 1) + 1 : stride[1]
+            ]
+            y += filters[..., u, v] @ window.reshape(n, groups, ic // groups, oh * ow)
+    y = y.reshape(n, oc, oh, ow)
+    return y if bias is None else y + bias[:, np.newaxis, np.newaxis]
+
+
+def output_shape(
+    x: Known,
+    weight: Known,
+    bias: Known | None = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Quad = (0, 0, 0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Shape:
+    """(N, OC, OH, OW); refuses a weight or bias that does not fit the image."""
+    if len(x.shape) != 4 or len(weight.shape) != 4:
+        raise ShapeError(
+            f"x has shape {x.shape} and weight {weight.shape}; expected (N, IC, H, W) and (OC, IC, KH, KW)"
+        )
+    n, ic, h, w = x.shape
+    oc, weight_ic, kh, kw = weight.shape
+    if weight_ic * groups != ic or oc % groups:
+        raise ShapeError(
+            f"weight has shape {weight.shape} with groups = {groups}; expected (OC, {ic} / groups, KH, KW) for {ic} channels"
+        )
+    if bias is not None and bias.shape != (oc,):
+        raise ShapeError(f"bias has shape {bias.shape}; expected ({oc},)")
+    top, left, bottom, right = padding
+    oh = (h + top + bottom - dilation[0] * (kh - 1) - 1) // stride[0] + 1
+    ow = (w + left + right - dilation[1] * (kw - 1) - 1) // stride[1] + 1
+    if oh < 1 or ow < 1:
+        raise ShapeError(f"a {kh} x {kw} filter does not fit an image of {h} x {w} with padding {padding}")
+    return n, oc, oh, ow
+
+
+def flops(output: Shape, x: Known, weight: Known, bias: Known | None = None, **_: object) -> int:
+    """Two for every product and its addition, one for the bias."""
+    elements = int(np.prod(output))
+    return 2 * int(np.prod(weight.shape[1:])) * elements + (0 if bias is None else elements)
+
+
+CONV = Operator(
+    "Conv",
+    conv,
+    output_shape,
+    flops,
+    (2, 3),
+    {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1},
+)

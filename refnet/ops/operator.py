@@ -1,0 +1,50 @@
+"""What an operator is: its definition, its output shape and its cost.
+
+Each file beside this one holds one operator and ends in one `Operator` value; `ops/__init__.py` lists them all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refnet.graph import Array, Attribute, Shape
+
+REQUIRED: Any = object()  # in `Operator.attributes`: the node must say it, there is no default
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a tensor before any image is seen: its shape, and its value if that follows from shapes."""
+
+    shape: Shape
+    value: Array | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of the ONNX standard, as refnet defines it.
+
+    Attributes
+    ----------
+    name : str
+        The ONNX operator.
+    compute : (*arrays, **attributes) -> array
+        The definition, in plain NumPy. Float64 in the reference; keeps the dtype it is given.
+        An absent optional input is None.
+    output_shape : (*Known, **attributes) -> Shape
+        Raises ShapeError in one sentence when the inputs do not fit (a wrong weight, a wrong rank). The caller
+        adds the node's name.
+    flops : (Shape of the output, *Known, **attributes) -> int
+        Multiplications and additions, each counted once; 0 for operators that only move data.
+    attributes : {name: default}
+        Every attribute the operator understands. REQUIRED where there is no default.
+    arity : (least, most)
+        How many inputs it takes, absent optional ones in between included.
+    """
+
+    name: str
+    compute: Callable[..., Array]
+    output_shape: Callable[..., Shape]
+    flops: Callable[..., int]
+    arity: tuple[int, int]
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)

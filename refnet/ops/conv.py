@@ -3,14 +3,14 @@
 Does not cover one or three spatial axes. ``auto_pad`` is resolved where the file is read.
 """
 
+import math
+
 import numpy as np
 
-from refnet.errors import ShapeError
+from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
 from refnet.ops.operator import Known, Operator
-
-Pair = tuple[int, int]
-Quad = tuple[int, int, int, int]
+from refnet.ops.window import Pair, Quad, output_extents, taps
 
 
 def conv(
@@ -46,7 +46,8 @@ def conv(
 
     Notes
     -----
-    Not a flipped convolution. Computed tap by tap: each of the KH*KW taps is one matrix product over channels.
+    Not a flipped convolution. Computed tap by tap: each of the KH*KW taps is one matrix product over channels for
+    each image and group, of a size in which N does not occur, so an image has the same bits alone and in a batch.
 
     Examples
     --------
@@ -61,16 +62,14 @@ def conv(
     top, left, bottom, right = padding
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     filters = weight.reshape(groups, oc // groups, ic // groups, kh, kw)
+    filters = np.ascontiguousarray(filters.transpose(3, 4, 0, 1, 2))  # a tap is one dense matrix for each group
     y = np.zeros((n, groups, oc // groups, oh * ow), dtype=x.dtype)
-    for u in range(kh):
-        for v in range(kw):
-            i, j = u * dilation[0], v * dilation[1]
-            window = padded[
-                :, :, i : i + stride[0] * (oh - 1) + 1 : stride[0], j : j + stride[1] * (ow - 1) + 1 : stride[1]
-            ]
-            y += filters[..., u, v] @ window.reshape(n, groups, ic // groups, oh * ow)
+    for u, v, seen in taps(padded, (kh, kw), stride=stride, dilation=dilation, output=(oh, ow)):
+        y += filters[u, v] @ seen.reshape(n, groups, ic // groups, oh * ow)
     y = y.reshape(n, oc, oh, ow)
-    return y if bias is None else y + bias[:, np.newaxis, np.newaxis]
+    if bias is not None:
+        y += bias[:, np.newaxis, np.newaxis]
+    return y
 
 
 def output_shape(
@@ -86,28 +85,26 @@ def output_shape(
     """(N, OC, OH, OW); refuses a weight or bias that does not fit the image."""
     if len(x.shape) != 4 or len(weight.shape) != 4:
         raise ShapeError(
-            f"x has shape {x.shape} and weight {weight.shape}; expected (N, IC, H, W) and (OC, IC, KH, KW)"
+            f"x has shape {x.shape} and weight {weight.shape}; expected (N, IC, H, W) and (OC, IC / groups, KH, KW)"
         )
+    if groups < 1:
+        raise UnsupportedModelError(f"groups = {groups}; refnet implements groups of at least 1")
     n, ic, h, w = x.shape
     oc, weight_ic, kh, kw = weight.shape
     if weight_ic * groups != ic or oc % groups:
         raise ShapeError(
-            f"weight has shape {weight.shape} with groups = {groups}; expected (OC, {ic} / groups, KH, KW) for {ic} channels"
+            f"weight has shape {weight.shape} with groups = {groups}; "
+            f"expected (OC, {ic} / groups, KH, KW) for {ic} channels, with OC a multiple of groups"
         )
     if bias is not None and bias.shape != (oc,):
         raise ShapeError(f"bias has shape {bias.shape}; expected ({oc},)")
-    top, left, bottom, right = padding
-    oh = (h + top + bottom - dilation[0] * (kh - 1) - 1) // stride[0] + 1
-    ow = (w + left + right - dilation[1] * (kw - 1) - 1) // stride[1] + 1
-    if oh < 1 or ow < 1:
-        raise ShapeError(f"a {kh} x {kw} filter does not fit an image of {h} x {w} with padding {padding}")
-    return n, oc, oh, ow
+    return n, oc, *output_extents((h, w), (kh, kw), stride=stride, padding=padding, dilation=dilation)
 
 
-def flops(output: Shape, x: Known, weight: Known, bias: Known | None = None, **_: object) -> int:
+def flops(output: Shape, _x: Known, weight: Known, bias: Known | None = None, **_: object) -> int:
     """Two for every product and its addition, one for the bias."""
-    elements = int(np.prod(output))
-    return 2 * int(np.prod(weight.shape[1:])) * elements + (0 if bias is None else elements)
+    elements = math.prod(output)
+    return 2 * math.prod(weight.shape[1:]) * elements + (0 if bias is None else elements)
 
 
 CONV = Operator(

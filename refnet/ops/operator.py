@@ -10,6 +10,7 @@ from typing import Any
 from refnet.graph import Array, Attribute, Shape
 
 REQUIRED: Any = object()  # in `Operator.attributes`: the node must say it, there is no default
+ANY_NUMBER = 2**31 - 1  # in `Operator.arity`: as many inputs as the node lists
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Operator:
         Every attribute the operator understands. REQUIRED where there is no default.
     arity : (least, most)
         How many inputs it takes, absent optional ones in between included.
+    reads_only_shapes : bool
+        True where the result follows from the shapes of the inputs alone (Shape).
     """
 
     name: str
@@ -48,3 +51,4 @@ class Operator:
     flops: Callable[..., int]
     arity: tuple[int, int]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    reads_only_shapes: bool = False

@@ -1,0 +1,54 @@
+# Everything refnet's users and developers run. Needs Python 3.11+ and make; each word sets up what it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench docs lock clean
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.demo ## the main job: a model, two faces, their similarity, and the proof against onnxruntime
+	$(BIN)/refnet demo
+
+test: .venv/.dev ## run every test
+	$(BIN)/pytest
+
+check: .venv/.dev ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/.dev ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.dev ## measure loading and running beside onnxruntime
+	$(BIN)/python tools/measure_load.py
+	$(BIN)/python tools/measure_reference.py
+
+docs: .venv/.dev ## write the pages and figures that tools write
+	$(BIN)/python tools/write_validation.py
+	$(BIN)/python tools/write_readme.py
+
+lock: .venv/.uv ## resolve the dependencies anew into requirements/
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra oracle pyproject.toml -o requirements/demo.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra oracle --group dev pyproject.toml -o requirements/dev.lock
+
+clean: ## remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.8'
+	@touch $@
+
+.venv/.demo: .venv/.uv requirements/demo.lock pyproject.toml
+	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements/demo.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+.venv/.dev: .venv/.uv requirements/dev.lock pyproject.toml
+	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements/dev.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@ .venv/.demo

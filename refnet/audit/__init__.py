@@ -1,0 +1,1 @@
+"""The audit: what a model is, and whether its numbers are right."""

@@ -1,0 +1,59 @@
+"""The command line: one small file a command; each parses, calls, prints.
+
+Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 a negative finding, 2 usage, 3 a model that is
+missing or not what it says it is, 4 unreadable input, 5 a missing extra, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from refnet import __version__
+from refnet.cli.console import complain
+from refnet.errors import RefnetError, UsageError
+
+app = App(
+    name="refnet",
+    help="The ArcFace ResNet100 face-recognition network, rebuilt in NumPy.",
+    version=__version__,
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+)
+_COMMANDS = {
+    "demo": "Make or find a model, embed two faces, compare them, prove the numbers.",
+    "inspect": "What a model is: layers, cost, input contract, conformance.",
+    "embed": "Aligned face crops in, embeddings out.",
+    "compare": "How alike two faces are.",
+    "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "trace": "Write the tensors inside the network to a file.",
+}
+for _name, _help in _COMMANDS.items():
+    app.command(f"refnet.cli.{_name}:{_name}", name=_name, help=_help)
+models = App(name="models", help="Models on this machine: list, path, make.")
+models.command("refnet.cli.models:list_models", name="list", help="The models refnet knows, and which are here.")
+models.command("refnet.cli.models:path", name="path", help="Where a model's file lies.")
+models.command("refnet.cli.models:make", name="make", help="Write a model of the real graph with synthetic weights.")
+app.command(models)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        status = app(arguments)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        complain(f"{error} See `refnet --help`.")
+        return UsageError.exit_status
+    except RefnetError as error:
+        complain(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,72 @@
+"""`refnet inspect`: what a model is, layer by layer."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from refnet.audit.inspect import Inspection, inspect_network
+from refnet.cli.console import out, print_json
+from refnet.cli.options import JsonFlag, open_model
+
+
+def inspect(
+    model: str | None = None,
+    /,
+    *,
+    layers: Annotated[bool, Parameter(negative="--no-layers")] = True,
+    json: JsonFlag = False,
+) -> None:
+    """Print a model's layers, cost, input contract and whether it is an LResNet100E-IR.
+
+    Parameters
+    ----------
+    model
+        Model file or a card's name. Default: $REFNET_MODEL, else the cached arcfaceresnet100-8.
+    layers
+        Print the table of layers.
+    """
+    inspection = inspect_network(open_model(model))
+    if json:
+        print_json(inspection.to_json())
+        return
+    if layers:
+        table = Table("layer", "operator", "output", "FLOPs", "parameters", box=None, header_style="bold")
+        for column in table.columns[3:]:
+            column.justify = "right"
+        for layer in inspection.layers:
+            shape = " x ".join(map(str, layer.output_shape))
+            table.add_row(layer.name, layer.op, shape, f"{layer.flops:,}", f"{layer.parameters:,}")
+        out.print(table)
+        out.print()
+    for label, value in _summary(inspection):
+        out.print(f"{label:<14} {value}", markup=False)
+
+
+def _summary(inspection: Inspection) -> list[tuple[str, str]]:
+    """The lines under the table."""
+    declared = " x ".join("free" if extent is None else str(extent) for extent in inspection.input_declared)
+    conforms = "yes" if inspection.conformance.conforms else f"no; {inspection.conformance.departure}"
+    operators = ", ".join(f"{count} {op}" for op, count in inspection.operators.items())
+    return [
+        ("file", f"{inspection.path}, {inspection.size_bytes:,} bytes"),
+        ("sha256", inspection.sha256),
+        *([("weights", inspection.synthetic)] if inspection.synthetic else []),
+        (
+            "format",
+            f"{inspection.format}, IR {inspection.ir_version}, opset {inspection.opset}, producer {inspection.producer or 'unnamed'}",
+        ),  # fmt: skip
+        *(("note", note) for note in inspection.notes),
+        ("input", f"{inspection.input}, declared {declared}; {inspection.input_contract}"),
+        ("outputs", ", ".join(inspection.outputs)),
+        ("operators", operators),
+        ("LResNet100E-IR", conforms),
+        (
+            "plain",
+            f"{inspection.flops / 1e9:.4f} GFLOPs, {inspection.macs:,} multiply-accumulates, {inspection.stored_floats:,} stored floats",
+        ),  # fmt: skip
+        (
+            "published",
+            f"{inspection.published_flops / 1e9:.4f} GFLOPs, {inspection.published_parameters / 1e6:.4f} MParams (as Open Model Zoo counts the converted model)",
+        ),  # fmt: skip
+    ]

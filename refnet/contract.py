@@ -1,0 +1,110 @@
+"""What a network wants as input: shape, range of values, and where the scaling of pixels is done.
+
+MXNet exports of ArcFace scale inside the graph, ``(x - 127.5) * 0.0078125``, and take pixels 0..255; PyTorch exports
+want the caller to do it. Mixing the two up is the commonest mistake made with these files. Here the answer is read off
+the first operators and their constants, never off the names of nodes, which optimisers change.
+
+A file does not say whether it wants RGB or BGR. Every ArcFace release was trained on RGB.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from refnet.errors import ModelError
+from refnet.graph import Array, Graph, Node
+
+PIXEL_MEAN = 127.5
+PIXEL_SCALE_OUTSIDE = 1 / 127.5  # what arcface_torch's exports expect of the caller
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """One image input.
+
+    Attributes
+    ----------
+    name : str
+    shape : (channels, height, width); None where the file leaves an extent free.
+    inside : bool
+        Whether the graph scales pixels itself.
+    mean, scale : float
+        The network's first convolution sees ``(pixel - mean) * scale``.
+    evidence : str
+        The sentence that says how this is known.
+    """
+
+    name: str
+    shape: tuple[int | None, int | None, int | None]
+    inside: bool
+    mean: float
+    scale: float
+    evidence: str
+
+    @property
+    def values(self) -> str:
+        """The range of values the graph's input takes."""
+        if self.inside:
+            return "0..255"
+        low, high = (-self.mean * self.scale, (255 - self.mean) * self.scale)
+        return f"{low:g}..{high:g}"
+
+    def prepare(self, pixels: Array) -> Array:
+        """Bring pixels 0..255 to what the graph's input takes: (N, 3, H, W) float32, a copy only where needed."""
+        x = np.asarray(pixels, dtype=np.float32)
+        return x if self.inside else (x - np.float32(self.mean)) * np.float32(self.scale)
+
+
+def input_contract(graph: Graph) -> InputContract:
+    """Read the contract of a graph with one image input; refuses any other."""
+    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
+        declared = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in graph.inputs)
+        raise ModelError(f"the model takes {declared or 'no input'}; expected one input of images (N, 3, H, W)")
+    declared_input = graph.inputs[0]
+    _, channels, height, width = declared_input.shape
+    shape = (channels, height, width)
+    found = _scaling(graph, declared_input.name)
+    if found is None:
+        return InputContract(
+            declared_input.name, shape, False, PIXEL_MEAN, PIXEL_SCALE_OUTSIDE,
+            "the graph does not scale its input; ArcFace exports of this kind expect (pixel - 127.5) / 127.5 from the caller",
+        )  # fmt: skip
+    mean, scale, names = found
+    return InputContract(
+        declared_input.name, shape, True, mean, scale,
+        f"the graph scales pixels itself, (x - {mean:g}) * {scale:g}, in {' and '.join(names)}",
+    )  # fmt: skip
+
+
+def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str]] | None:
+    """Follow scalar arithmetic from the input: x -> (x - mean) * scale, or None if there is none."""
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        for source in node.inputs:
+            readers.setdefault(source, []).append(node)
+    gain, offset, names = 1.0, 0.0, []
+    while len(readers.get(name, ())) == 1:
+        node = readers[name][0]
+        if node.op == "Identity":
+            name = node.output
+            continue
+        scalar = _scalar(graph.constants, node)
+        if scalar is None or node.inputs[0] != name:
+            break
+        if node.op in ("Sub", "Add"):
+            offset += -scalar if node.op == "Sub" else scalar
+        else:
+            factor = 1 / scalar if node.op == "Div" else scalar
+            gain, offset = gain * factor, offset * factor
+        names.append(node.name)
+        name = node.output
+    return (-offset / gain, gain, names) if names else None
+
+
+def _scalar(constants: Mapping[str, Array], node: Node) -> float | None:
+    """The constant second operand of elementwise arithmetic, if it is one number."""
+    if node.op not in ("Sub", "Add", "Mul", "Div") or node.inputs[1] not in constants:
+        return None
+    value = constants[node.inputs[1]]
+    return float(value.reshape(-1)[0]) if value.size == 1 else None

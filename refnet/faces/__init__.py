@@ -1,0 +1,1 @@
+"""Faces: from photographs to crops, and from embeddings to similarities."""

@@ -1,0 +1,101 @@
+"""Embeddings in a file, with what they came from.
+
+Three forms of the same records: ``.npz`` (arrays `names`, `embeddings`, `unit_embeddings`, `norms`, and `provenance` as
+JSON text), ``.csv`` and ``.jsonl`` (one image a line). Floats are written so that reading gives the same number.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from refnet.errors import UsageError
+from refnet.files import replacing
+from refnet.graph import Array
+from refnet.provenance import Provenance
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EmbeddingSet:
+    """Images by name and their raw embeddings (N, D), from one model and pipeline."""
+
+    names: tuple[str, ...]
+    embeddings: Array
+    provenance: Provenance
+
+    @property
+    def norms(self) -> Array:
+        """(N,) lengths of the raw embeddings."""
+        norms: Array = np.linalg.norm(self.embeddings, axis=1)
+        return norms
+
+    @property
+    def unit_embeddings(self) -> Array:
+        """(N, D) embeddings of length 1; an embedding of length 0 stays as it is."""
+        norms = self.norms
+        unit: Array = self.embeddings / np.where(norms > 0, norms, 1)[:, np.newaxis]
+        return unit
+
+
+def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
+    """Write to `path` in the form its suffix names; the file is whole or not there."""
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected {', '.join(_WRITERS)}")
+    with replacing(path) as file:
+        writer(file, embeddings)
+
+
+def json_lines(embeddings: EmbeddingSet) -> str:
+    """One JSON object an image, each with its provenance."""
+    provenance = embeddings.provenance.to_json()
+    rows = zip(embeddings.names, embeddings.embeddings.tolist(), embeddings.norms.tolist(), strict=True)
+    lines = [
+        json.dumps(
+            {"schema_version": SCHEMA_VERSION, "name": name, "norm": norm, "embedding": row, "provenance": provenance}
+        )
+        for name, row, norm in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _write_npz(file: BinaryIO, embeddings: EmbeddingSet) -> None:
+    np.savez(
+        file,
+        names=np.array(embeddings.names),
+        embeddings=embeddings.embeddings,
+        unit_embeddings=embeddings.unit_embeddings,
+        norms=embeddings.norms,
+        provenance=np.array(json.dumps({"schema_version": SCHEMA_VERSION, **embeddings.provenance.to_json()})),
+    )
+
+
+def _write_csv(file: BinaryIO, embeddings: EmbeddingSet) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    rows = csv.writer(text, lineterminator="\n")
+    columns: Sequence[str] = [f"e{i}" for i in range(embeddings.embeddings.shape[1])]
+    rows.writerow(["name", "norm", "model_sha256", *columns])
+    digest = embeddings.provenance.model_sha256
+    for name, norm, row in zip(
+        embeddings.names, embeddings.norms.tolist(), embeddings.embeddings.tolist(), strict=True
+    ):
+        rows.writerow([name, norm, digest, *row])
+    text.detach()
+
+
+def _write_jsonl(file: BinaryIO, embeddings: EmbeddingSet) -> None:
+    file.write(json_lines(embeddings).encode())
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, EmbeddingSet], None]] = {
+    ".npz": _write_npz,
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+}

@@ -1,0 +1,41 @@
+"""How alike two embeddings are: the cosine of the angle between them.
+
+ArcFace trains angles on the unit hypersphere (arXiv:1801.07698, eq. 3), so the angle is what an embedding says; its
+length is not part of the identity.
+"""
+
+import numpy as np
+
+from refnet.errors import InputError, ShapeError
+from refnet.graph import Array
+
+
+def similarity(a: Array, b: Array) -> float:
+    """Cosine of the angle between two embeddings, in float64; larger is more alike.
+
+    Parameters
+    ----------
+    a, b : (D,)
+        Raw or unit embeddings of the same model.
+
+    Returns
+    -------
+    float in [-1, 1]
+
+    Examples
+    --------
+    >>> similarity(np.array([3.0, 4.0]), np.array([4.0, 3.0]))
+    0.96
+    """
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ShapeError(f"embeddings have shapes {a.shape} and {b.shape}; expected two of the same length (D,)")
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    norms = float(np.linalg.norm(x) * np.linalg.norm(y))
+    if not np.isfinite(norms) or norms == 0:
+        raise InputError("an embedding is all zero or not finite; its angle to another is not defined")
+    return float(np.clip(x @ y / norms, -1.0, 1.0))
+
+
+def angle_degrees(cosine: float) -> float:
+    """The angle whose cosine is given, in degrees, 0 to 180."""
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))

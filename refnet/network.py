@@ -1,0 +1,175 @@
+"""One face for every engine: load a model, call it, trace it.
+
+>>> import refnet
+>>> net = refnet.load("arcfaceresnet100-8.onnx")  # doctest: +SKIP
+>>> embeddings = net(images)                      # doctest: +SKIP
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from refnet import reference, watermark
+from refnet.contract import InputContract, input_contract
+from refnet.errors import InputError, ModelError, ShapeError, UsageError
+from refnet.graph import Array, Graph
+
+EngineName = Literal["reference"]
+ENGINES: tuple[EngineName, ...] = ("reference",)
+CHUNK = 8  # images computed at a time by the reference engine: bounds its memory, changes no number
+
+
+class Engine(Protocol):
+    """Computes a graph's outputs from its inputs, for any number of images."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+class ReferenceEngine:
+    """The float64 engine."""
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute `CHUNK` images at a time."""
+        count = len(next(iter(feeds.values())))
+        parts = [
+            reference.run(self._graph, {name: array[i : i + CHUNK] for name, array in feeds.items()})
+            for i in range(0, count, CHUNK)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class Network:
+    """A model and the engine that computes it.
+
+    Attributes
+    ----------
+    graph : Graph
+    engine : str
+    contract : InputContract
+        What the input takes.
+    synthetic : str or None
+        The sentence in the weights that says they are made up.
+    """
+
+    def __init__(self, graph: Graph, *, engine: EngineName = "reference"):
+        if engine not in ENGINES:
+            raise UsageError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
+        self.graph = graph
+        self.engine = engine
+        self.contract: InputContract = input_contract(graph)
+        self.synthetic = watermark.read(graph)
+        self._engine: Engine = ReferenceEngine(graph)
+
+    def __call__(self, images: Array) -> Array:
+        """Compute the network's one output.
+
+        Parameters
+        ----------
+        images : (N, 3, 112, 112) float or uint8
+            As the graph's input takes them (`contract`); for `arcfaceresnet100-8` RGB, 0..255, not normalised.
+
+        Returns
+        -------
+        (N, 512) float64
+            Raw embeddings: the output as it is, not of unit length.
+
+        Raises
+        ------
+        ShapeError
+            If the images have another shape or are not numbers.
+        InputError
+            If a value is not finite, or lies outside 0..255 where the graph scales pixels itself.
+        """
+        return self.run(images)[self.output]
+
+    @cached_property
+    def output(self) -> str:
+        """The name of the one output."""
+        if len(self.graph.outputs) != 1:
+            names = ", ".join(tensor.name for tensor in self.graph.outputs)
+            raise ModelError(
+                f"the model has {len(self.graph.outputs)} outputs ({names}); use run() to get them by name"
+            )
+        return self.graph.outputs[0].name
+
+    def run(self, images: Array) -> dict[str, Array]:
+        """Compute every output, by name; images as in `__call__`."""
+        return self._engine.run({self.contract.name: self._checked(images)})
+
+    def stream(self, images: Array, patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
+        """Yield tensors in the graph's order, float64, one at a time in memory.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        patterns : glob patterns of tensor names, such as ``stage3_*``
+        """
+        return reference.stream(self.graph, {self.contract.name: self._checked(images)}, patterns)
+
+    def trace(self, images: Array, patterns: Sequence[str] = ("*",)) -> tuple[Array, dict[str, Array]]:
+        """Compute the one output and keep the tensors that match; both float64."""
+        tensors = dict(self.stream(images, (*patterns, self.output)))
+        embeddings = tensors[self.output]
+        keep = reference.matching(self.graph, patterns)
+        return embeddings, {name: array for name, array in tensors.items() if name in keep}
+
+    def _checked(self, images: Array) -> Array:
+        """The images as an array the engines can take, or an error that says what is wrong with them."""
+        x = np.asarray(images)
+        wanted = ", ".join(["N", *("any" if extent is None else str(extent) for extent in self.contract.shape)])
+        if x.dtype.kind not in "fui" or x.dtype.itemsize > 8:
+            raise ShapeError(
+                f"images have dtype {x.dtype}; expected numbers (uint8 or float32), {self.contract.values}"
+            )
+        fits = x.ndim == 4 and all(
+            extent in (None, actual) for extent, actual in zip(self.contract.shape, x.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ShapeError(f"images have shape {x.shape}; expected ({wanted}).{_hint(x.shape, self.contract)}")
+        if len(x) == 0:
+            raise ShapeError(f"there are zero images (shape {x.shape}); expected at least one")
+        low, high = float(x.min()), float(x.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError("images hold NaN or infinite values; expected finite numbers")
+        if self.contract.inside and (low < 0 or high > 255):
+            raise InputError(
+                f"image values span {low:g} to {high:g}; expected 0 to 255: {self.contract.evidence}. "
+                "Give pixels as they are, not normalised."
+            )
+        return x
+
+
+def _hint(shape: tuple[int, ...], contract: InputContract) -> str:
+    """What to do about a shape, where that can be seen from it."""
+    if len(shape) == 4 and shape[3] == contract.shape[0]:
+        return " Transpose to channels-first: images.transpose(0, 3, 1, 2)."
+    if len(shape) == 3:
+        return " Add the batch axis: images[np.newaxis]."
+    return ""
+
+
+def load(path: str | Path, *, engine: EngineName = "reference") -> Network:
+    """Read a model file and make it ready to run.
+
+    Parameters
+    ----------
+    path : path of an ONNX file
+    engine : "reference"
+        float64, plain NumPy.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or not a model.
+    UnsupportedModelError
+        If the model asks for something refnet does not implement.
+    """
+    from refnet.formats.onnx_reader import read_model  # noqa: PLC0415  (onnx takes a third of a second to import)
+
+    return Network(read_model(Path(path)), engine=engine)

@@ -1,0 +1,46 @@
+"""Limits: ONNX Clip, opset 11 to 13, bounds as inputs."""
+
+import math
+
+import numpy as np
+
+from refnet.errors import ShapeError
+from refnet.graph import Array, Shape
+from refnet.ops.operator import Known, Operator
+
+
+def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
+    """Hold every element between two numbers: y = min(max(x, low), high).
+
+    Parameters
+    ----------
+    x : any shape
+    low, high : (), optional
+        An absent one does not limit. Where low > high, y = high (ONNX opset 13).
+
+    Examples
+    --------
+    >>> clip(np.array([-2.0, 0.5, 2.0]), None, np.array(1.0))
+    array([-2. ,  0.5,  1. ])
+    """
+    if low is not None:
+        x = np.maximum(x, low.reshape(()))
+    if high is not None:
+        x = np.minimum(x, high.reshape(()))
+    return x
+
+
+def output_shape(x: Known, low: Known | None = None, high: Known | None = None) -> Shape:
+    """The shape of x; refuses a bound that is not one number."""
+    for name, bound in {"low": low, "high": high}.items():
+        if bound is not None and math.prod(bound.shape) != 1:
+            raise ShapeError(f"{name} has shape {bound.shape}; expected one number")
+    return x.shape
+
+
+def flops(output: Shape, _x: Known, low: Known | None = None, high: Known | None = None) -> int:
+    """One comparison with every bound there is."""
+    return math.prod(output) * ((low is not None) + (high is not None))
+
+
+CLIP = Operator("Clip", clip, output_shape, flops, (1, 3))

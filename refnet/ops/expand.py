@@ -1,0 +1,34 @@
+"""Broadcasting made explicit: ONNX Expand, opset 8 to 13."""
+
+import numpy as np
+
+from refnet.graph import Array, Shape
+from refnet.ops.costs import free
+from refnet.ops.operator import Known, Operator
+from refnet.ops.shapes import broadcast, integers
+
+
+def expand(x: Array, shape: Array) -> Array:
+    """Stretch x to what x and an array of that shape broadcast to. A read-only view, not a copy.
+
+    Parameters
+    ----------
+    x : any shape
+    shape : (rank,) integers
+        An extent of 1 leaves that of x as it is.
+
+    Examples
+    --------
+    >>> expand(np.array([[1.0], [2.0]]), np.array([2, 3]))
+    array([[1., 1., 1.],
+           [2., 2., 2.]])
+    """
+    return np.broadcast_to(x, output_shape(Known(x.shape), Known(shape.shape, shape)))
+
+
+def output_shape(x: Known, shape: Known) -> Shape:
+    """The shape both broadcast to."""
+    return broadcast(x, Known(integers("shape", shape)))
+
+
+EXPAND = Operator("Expand", expand, output_shape, free, (2, 2))

@@ -1,0 +1,44 @@
+"""Slices picked by number: ONNX Gather, opset 1 to 13."""
+
+import numpy as np
+
+from refnet.errors import ShapeError
+from refnet.graph import Array, Shape
+from refnet.ops.costs import free
+from refnet.ops.operator import Known, Operator
+from refnet.ops.shapes import axis_index
+
+
+def gather(x: Array, indices: Array, *, axis: int = 0) -> Array:
+    """Pick slices of x along an axis; -1 is the last.
+
+    Parameters
+    ----------
+    x : (..., extent of the axis, ...)
+    indices : any shape, integers
+
+    Returns
+    -------
+    The shape of x with the extent of the axis replaced by the shape of indices.
+
+    Examples
+    --------
+    >>> gather(np.array([1, 512, 7, 7]), np.array(0))
+    array(1)
+    """
+    return np.asarray(np.take(x, indices, axis=axis))
+
+
+def output_shape(x: Known, indices: Known, *, axis: int = 0) -> Shape:
+    """As `gather` says; refuses an index that the axis has not, where indices are known."""
+    along = axis_index(axis, len(x.shape))
+    extent = x.shape[along]
+    if indices.value is not None:
+        if indices.value.dtype.kind != "i":
+            raise ShapeError(f"indices have dtype {indices.value.dtype}; expected integers")
+        if ((indices.value < -extent) | (indices.value >= extent)).any():
+            raise ShapeError(f"indices reach outside an axis of {extent}; expected {-extent} to {extent - 1}")
+    return *x.shape[:along], *indices.shape, *x.shape[along + 1 :]
+
+
+GATHER = Operator("Gather", gather, output_shape, free, (2, 2), {"axis": 0})

@@ -1,0 +1,90 @@
+"""Largest of a window: ONNX MaxPool, opset 1 to 22, two spatial axes.
+
+Does not return the indices of the largest. ``auto_pad`` is resolved where the file is read.
+"""
+
+import math
+
+import numpy as np
+
+from refnet.errors import ShapeError
+from refnet.graph import Array, Shape
+from refnet.ops.operator import REQUIRED, Known, Operator
+from refnet.ops.window import Pair, Quad, output_extents, pad_to_fit, taps
+
+
+def max_pool(
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Quad = (0, 0, 0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: int = 0,
+) -> Array:
+    """Take the largest element under each place of a window; what lies outside the image never is.
+
+    y[n,c,i,j] = max_uv x[n, c, i*stride + u*dilation - top, j*stride + v*dilation - left]
+
+    Parameters
+    ----------
+    x : (N, C, H, W)
+    kernel, stride, dilation : (int, int)
+        Down and across, in pixels.
+    padding : (top, left, bottom, right)
+        In pixels; less than the window reaches.
+    ceil_mode : 0 or 1
+        1 keeps a last window that overhangs the bottom or right edge.
+
+    Returns
+    -------
+    (N, C, OH, OW), with OH as `window.output_extents` says.
+
+    Examples
+    --------
+    >>> max_pool(np.arange(16.0).reshape(1, 1, 4, 4), kernel=(2, 2), stride=(2, 2))[0, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    oh, ow = output_extents(x.shape[2:], kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
+    padded = pad_to_fit(x, kernel, stride=stride, padding=padding, dilation=dilation, output=(oh, ow), outside=-np.inf)
+    y = np.full((*x.shape[:2], oh, ow), -np.inf, dtype=x.dtype)
+    for _, _, seen in taps(padded, kernel, stride=stride, dilation=dilation, output=(oh, ow)):
+        np.maximum(y, seen, out=y)
+    return y
+
+
+def output_shape(
+    x: Known,
+    *,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Quad = (0, 0, 0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: int = 0,
+) -> Shape:
+    """(N, C, OH, OW); refuses a padding as large as the window."""
+    if len(x.shape) != 4:
+        raise ShapeError(f"x has shape {x.shape}; expected (N, C, H, W)")
+    extents = output_extents(
+        x.shape[2:], kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    if any(pad >= reach[side % 2] for side, pad in enumerate(padding)):
+        raise ShapeError(f"padding = {padding}; expected less than the window's reach {reach}")
+    return *x.shape[:2], *extents
+
+
+def flops(output: Shape, _x: Known, *, kernel: Pair, **_: object) -> int:
+    """One for every element a window sees."""
+    return math.prod(kernel) * math.prod(output)
+
+
+MAX_POOL = Operator(
+    "MaxPool",
+    max_pool,
+    output_shape,
+    flops,
+    (1, 1),
+    {"kernel": REQUIRED, "stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "ceil_mode": 0},
+)

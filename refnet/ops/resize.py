@@ -1,0 +1,147 @@
+"""Images of another size: ONNX Resize, opset 10 to 19, and Upsample before it.
+
+Does not cover cubic interpolation, antialiasing, cropping, or extrapolation other than by the edge.
+"""
+
+import math
+
+import numpy as np
+
+from refnet.errors import ShapeError, UnsupportedModelError
+from refnet.graph import Array, Shape
+from refnet.ops.operator import REQUIRED, Known, Operator
+from refnet.ops.shapes import integers
+
+MODES = ("nearest", "linear")
+COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
+NEAREST_MODES = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+
+
+def resize(
+    x: Array,
+    scales: Array | None = None,
+    sizes: Array | None = None,
+    *,
+    mode: str,
+    coordinate_transformation: str,
+    nearest_mode: str = "round_prefer_floor",
+) -> Array:
+    """Sample x, along every axis in turn, at the place where each element of the result lies in x.
+
+    Element i of the result, of m in all, lies in x, which has n, at
+
+        asymmetric           i / scale
+        half_pixel           (i + 1/2) / scale - 1/2
+        pytorch_half_pixel   the same, but 0 if m = 1
+        align_corners        i * (n - 1) / (m - 1), but 0 if m = 1
+
+    clamped to 0 .. n-1. There, "nearest" takes the one element that nearest_mode rounds to, and "linear" weighs the
+    two beside it by their closeness.
+
+    Parameters
+    ----------
+    x : any shape, such as (N, C, H, W)
+    scales : (rank of x,), optional
+        Factors. An extent n becomes floor(n * scale).
+    sizes : (rank of x,) integers, optional
+        The extents of the result, instead of scales; then scale = m / n. Exactly one of both is given.
+    mode : "nearest" or "linear"
+    coordinate_transformation : str
+    nearest_mode : "floor", "ceil", "round_prefer_floor" or "round_prefer_ceil"
+        The last two differ at halves only.
+
+    Examples
+    --------
+    >>> resize(np.array([1.0, 2.0]), np.array([2.0]), mode="linear", coordinate_transformation="half_pixel")
+    array([1.  , 1.25, 1.75, 2.  ])
+    """
+    shape = output_shape(
+        Known(x.shape),
+        None if scales is None else Known(scales.shape, scales),
+        None if sizes is None else Known(sizes.shape, sizes),
+        mode=mode,
+        coordinate_transformation=coordinate_transformation,
+        nearest_mode=nearest_mode,
+    )
+    for axis, (n, m) in enumerate(zip(x.shape, shape, strict=True)):
+        scale = m / n if scales is None else float(scales[axis])
+        if scale == 1:
+            continue
+        places = np.clip(_places(m, n, scale, coordinate_transformation), 0, n - 1)
+        if mode == "nearest":
+            x = np.take(x, _rounded(places, nearest_mode), axis=axis)
+        else:
+            low = np.floor(places).astype(np.int64)
+            high = np.minimum(low + 1, n - 1)
+            nearness = (places - low).astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - axis - 1))
+            x = (1 - nearness) * np.take(x, low, axis=axis) + nearness * np.take(x, high, axis=axis)
+    return x
+
+
+def output_shape(
+    x: Known,
+    scales: Known | None = None,
+    sizes: Known | None = None,
+    *,
+    mode: str,
+    coordinate_transformation: str,
+    nearest_mode: str = "round_prefer_floor",
+) -> Shape:
+    """The sizes, or the extents of x times the scales; refuses what is not implemented."""
+    for name, said, implemented in (
+        ("mode", mode, MODES),
+        ("coordinate_transformation", coordinate_transformation, COORDINATES),
+        ("nearest_mode", nearest_mode, NEAREST_MODES),
+    ):
+        if said not in implemented:
+            raise UnsupportedModelError(f"{name} = {said!r}; refnet implements {', '.join(implemented)}")
+    if (scales is None) == (sizes is None):
+        raise ShapeError("expected either scales or sizes, and not both")
+    if sizes is not None:
+        shape = integers("sizes", sizes)
+    elif scales is not None and scales.value is not None and scales.value.ndim == 1:
+        if len(scales.value) != len(x.shape):
+            raise ShapeError(f"{len(scales.value)} scales for an x of shape {x.shape}; expected one for each axis")
+        shape = tuple(math.floor(n * float(scale)) for n, scale in zip(x.shape, scales.value, strict=True))
+    else:
+        raise UnsupportedModelError("scales are computed from the image; refnet implements constant ones")
+    if len(shape) != len(x.shape) or min(shape, default=1) < 1:
+        raise ShapeError(
+            f"x has shape {x.shape} and would get {shape}; expected one extent of at least 1 for each axis"
+        )
+    return shape
+
+
+def flops(output: Shape, x: Known, *_: Known | None, mode: str, **__: object) -> int:
+    """Nothing for "nearest"; for "linear" three an element of the result for each axis that changes."""
+    changing = sum(n != m for n, m in zip(x.shape, output, strict=True))
+    return 3 * changing * math.prod(output) if mode == "linear" else 0
+
+
+def _places(m: int, n: int, scale: float, coordinate_transformation: str) -> Array:
+    """Where the m elements of the result lie among the n of x."""
+    i = np.arange(m, dtype=np.float64)
+    if coordinate_transformation == "asymmetric":
+        return i / scale
+    if coordinate_transformation == "align_corners":
+        return i * (n - 1) / max(m - 1, 1)
+    if coordinate_transformation == "pytorch_half_pixel" and m == 1:
+        return i
+    return (i + 0.5) / scale - 0.5
+
+
+def _rounded(places: Array, nearest_mode: str) -> Array:
+    """The whole number that nearest_mode takes for each place."""
+    offset = {"floor": 0.0, "ceil": 0.0, "round_prefer_floor": -0.5, "round_prefer_ceil": 0.5}[nearest_mode]
+    rounded: Array = (np.ceil if nearest_mode in ("ceil", "round_prefer_floor") else np.floor)(places + offset)
+    return rounded.astype(np.int64)
+
+
+RESIZE = Operator(
+    "Resize",
+    resize,
+    output_shape,
+    flops,
+    (2, 3),
+    {"mode": REQUIRED, "coordinate_transformation": REQUIRED, "nearest_mode": "round_prefer_floor"},
+)

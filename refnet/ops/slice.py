@@ -1,0 +1,60 @@
+"""A part of an array: ONNX Slice, opset 10 to 13, bounds as inputs."""
+
+from refnet.errors import ShapeError
+from refnet.graph import Array, Shape
+from refnet.ops.costs import free
+from refnet.ops.operator import Known, Operator
+from refnet.ops.shapes import axis_index, integers
+
+
+def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, steps: Array | None = None) -> Array:
+    """Cut x[..., start:end:step, ...] along every axis named. A view, not a copy.
+
+    Parameters
+    ----------
+    x : any shape
+    starts, ends : (K,) integers
+        As in a Python slice: counted from the end where negative, clamped where outside.
+    axes : (K,) integers, optional
+        Absent: the first K.
+    steps : (K,) integers, optional
+        Absent: 1. Not 0.
+
+    Examples
+    --------
+    >>> slice_(np.arange(5), np.array([-1]), np.array([-9]), None, np.array([-2]))
+    array([4, 2, 0])
+    """
+    given = [None if array is None else Known(array.shape, array) for array in (starts, ends, axes, steps)]
+    return x[_cuts(x.shape, *given)]
+
+
+def output_shape(x: Known, starts: Known, ends: Known, axes: Known | None = None, steps: Known | None = None) -> Shape:
+    """How many indices each cut leaves."""
+    cuts = _cuts(x.shape, starts, ends, axes, steps)
+    return tuple(len(range(*cut.indices(extent))) for cut, extent in zip(cuts, x.shape, strict=True))
+
+
+def _cuts(
+    shape: Shape, starts: Known | None, ends: Known | None, axes: Known | None, steps: Known | None
+) -> tuple[slice, ...]:
+    """One Python slice for every axis."""
+    assert starts is not None
+    assert ends is not None
+    first, last = integers("starts", starts), integers("ends", ends)
+    along = tuple(range(len(first))) if axes is None else integers("axes", axes)
+    step = (1,) * len(first) if steps is None else integers("steps", steps)
+    if not len(first) == len(last) == len(along) == len(step):
+        raise ShapeError(
+            f"starts, ends, axes and steps hold {len(first)}, {len(last)}, {len(along)} and {len(step)} numbers; "
+            "expected equally many"
+        )
+    if 0 in step:
+        raise ShapeError(f"steps = {step}; expected none of them 0")
+    cuts = [slice(None)] * len(shape)
+    for axis, *cut in zip(along, first, last, step, strict=True):
+        cuts[axis_index(axis, len(shape))] = slice(*cut)
+    return tuple(cuts)
+
+
+SLICE = Operator("Slice", slice_, output_shape, free, (3, 5))

@@ -1,0 +1,35 @@
+"""Normalised exponentials along one axis: ONNX Softmax, opset 13.
+
+Below opset 13 ONNX flattens to two axes first; the reader accepts only files in which that is the same.
+"""
+
+import numpy as np
+
+from refnet.graph import Array, Shape
+from refnet.ops.costs import per_element
+from refnet.ops.operator import REQUIRED, Known, Operator
+from refnet.ops.shapes import axis_index
+
+
+def softmax(x: Array, *, axis: int) -> Array:
+    """Exponentials that add up to 1 along the axis: y = exp(x) / sum exp(x).
+
+    The largest element is subtracted first, which changes nothing but overflow.
+
+    Examples
+    --------
+    >>> softmax(np.array([[1000.0, 1000.0]]), axis=1)
+    array([[0.5, 0.5]])
+    """
+    powers = np.exp(x - x.max(axis=axis, keepdims=True))
+    y: Array = powers / powers.sum(axis=axis, keepdims=True)
+    return y
+
+
+def output_shape(x: Known, *, axis: int) -> Shape:
+    """The shape of x; refuses an axis that x has not."""
+    axis_index(axis, len(x.shape))
+    return x.shape
+
+
+SOFTMAX = Operator("Softmax", softmax, output_shape, per_element(5), (1, 1), {"axis": REQUIRED})

@@ -1,0 +1,23 @@
+"""Square root: ONNX Sqrt, opset 6 to 13."""
+
+import numpy as np
+
+from refnet.graph import Array
+from refnet.ops.costs import per_element
+from refnet.ops.operator import Operator
+from refnet.ops.shapes import same
+
+
+def sqrt(x: Array) -> Array:
+    """Square root of every element; NaN below zero.
+
+    Examples
+    --------
+    >>> sqrt(np.array([4.0, 2.25]))
+    array([2. , 1.5])
+    """
+    y: Array = np.sqrt(x)
+    return y
+
+
+SQRT = Operator("Sqrt", sqrt, same, per_element(1), (1, 1))

@@ -1,0 +1,20 @@
+"""Subtraction: ONNX Sub, opset 7 to 14 (NumPy broadcasting)."""
+
+from refnet.graph import Array
+from refnet.ops.costs import per_element
+from refnet.ops.operator import Operator
+from refnet.ops.shapes import broadcast
+
+
+def sub(a: Array, b: Array) -> Array:
+    """Difference of two arrays, y = a - b, each stretched to the other's shape.
+
+    Examples
+    --------
+    >>> sub(np.array([0.0, 255.0]), np.array([127.5]))
+    array([-127.5,  127.5])
+    """
+    return a - b
+
+
+SUB = Operator("Sub", sub, broadcast, per_element(1), (2, 2))

@@ -1,0 +1,27 @@
+"""Axes in another order: ONNX Transpose, opset 1 to 25."""
+
+from refnet.errors import ShapeError
+from refnet.graph import Array, Shape
+from refnet.ops.costs import free
+from refnet.ops.operator import REQUIRED, Known, Operator
+
+
+def transpose(x: Array, *, perm: tuple[int, ...]) -> Array:
+    """Reorder the axes: axis i of the result is axis perm[i] of x. A view, not a copy.
+
+    Examples
+    --------
+    >>> transpose(np.zeros((1, 3, 5, 7)), perm=(0, 2, 3, 1)).shape
+    (1, 5, 7, 3)
+    """
+    return x.transpose(perm)
+
+
+def output_shape(x: Known, *, perm: tuple[int, ...]) -> Shape:
+    """The extents of x in their new order; refuses a perm that is none."""
+    if sorted(perm) != list(range(len(x.shape))):
+        raise ShapeError(f"perm = {perm}; expected each of the {len(x.shape)} axes of x once")
+    return tuple(x.shape[axis] for axis in perm)
+
+
+TRANSPOSE = Operator("Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED})

@@ -1,0 +1,188 @@
+"""The float64 engine: runs a graph node by node, exactly as `ops/` defines each operator.
+
+It is the specification that every other engine is judged by, so it is plain: no fusion, no folding, no reordering.
+Images are in true batches; an image has the same bits alone and in any batch.
+"""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from refnet.errors import ModelError, ShapeError, UsageError
+from refnet.graph import Array, Graph, Node, Tensor
+from refnet.ops import OPERATORS
+from refnet.ops.inference import infer
+
+
+def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Compute the outputs of a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    feeds : {graph input: array}
+        Of any number of images: axis 0 is free, whatever the file declares. Cast to float64 where the file declares
+        a floating dtype.
+
+    Returns
+    -------
+    {graph output: float64 array}, fresh arrays; integers stay int64.
+
+    Raises
+    ------
+    UsageError
+        If feeds do not name exactly the inputs of the graph.
+    ShapeError
+        If an array does not fit the model.
+    ModelError
+        If the model does not fit itself, or (UnsupportedModelError) asks for what refnet does not implement.
+
+    Examples
+    --------
+    >>> from refnet.graph import Graph, Node, Tensor
+    >>> x, y = Tensor("x", "float32", (1, 2)), Tensor("y", "float32", (1, 2))
+    >>> graph = Graph("tiny", (x,), (y,), (Node("half", "Mul", ("x", "factor"), "y"),), {"factor": np.float32([0.5])})
+    >>> run(graph, {"x": np.array([[1, 2], [3, 4]])})
+    {'y': array([[0.5, 1. ],
+           [1.5, 2. ]])}
+    """
+    held = _checked(graph, feeds)
+    wanted = {tensor.name for tensor in graph.outputs}
+    results = {name: np.array(held[name]) for name in wanted & held.keys()}
+    results.update((name, np.array(_exact(graph.constants[name]))) for name in wanted & graph.constants.keys())
+    for name, value in _execute(graph, held, wanted):
+        results[name] = np.array(value)
+    return {tensor.name: results[tensor.name] for tensor in graph.outputs}
+
+
+def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
+    """Compute tensors one at a time, in the order of the graph, letting each go as soon as nothing needs it.
+
+    Parameters
+    ----------
+    graph : Graph
+    feeds : {graph input: array}
+        As in `run`.
+    patterns : sequence of str
+        Names or globs (``*``, ``?``, ``[...]``; upper and lower case differ), such as ``"stage3_*_plus"``. Nodes that
+        no matching tensor needs are not computed.
+
+    Yields
+    ------
+    (name, float64 array)
+        Each node output that matches a pattern. Read-only, because the computation goes on with it: copy what is
+        to be changed.
+
+    Raises
+    ------
+    UsageError
+        If a pattern matches no node output; it names the nearest. Otherwise as `run`.
+    """
+    wanted = matching(graph, patterns)
+    return _execute(graph, _checked(graph, feeds), wanted)
+
+
+def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
+    """Node outputs whose name matches a pattern, as `stream` yields them; UsageError for a pattern without any."""
+    names = [node.output for node in graph.nodes]
+    found: set[str] = set()
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            raise UsageError(f"pattern {pattern!r} matches no tensor{_nearest(pattern, names)}")
+        found.update(matches)
+    return found
+
+
+def _checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The feeds as float64, after they, and the model, are found to fit."""
+    declared = {tensor.name: tensor for tensor in graph.inputs}
+    for name in feeds:
+        if name not in declared:
+            raise UsageError(f"the graph has no input {name!r}{_nearest(name, list(declared))}")
+    for name in declared:
+        if name not in feeds:
+            raise UsageError(f"no array is given for the graph input {name!r}")
+    arrays = {name: _fed(tensor, feeds[name]) for name, tensor in declared.items()}
+    try:
+        infer(graph, {name: array.shape for name, array in arrays.items()})
+    except ModelError as error:
+        for name, tensor in declared.items():
+            if not _as_declared(arrays[name].shape, tensor):
+                raise ShapeError(
+                    f"input {name!r} has shape {arrays[name].shape}; the model declares {_readable(tensor)} "
+                    f"(any extent on axis 0), and cannot run otherwise: {error}"
+                ) from error
+        raise
+    return arrays
+
+
+def _fed(tensor: Tensor, value: Array) -> Array:
+    """An input in the dtype the reference computes in."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise ShapeError(f"input {tensor.name!r} has dtype {array.dtype}; expected numbers")
+    if len(array.shape) != len(tensor.shape):
+        raise ShapeError(f"input {tensor.name!r} has shape {array.shape}; expected {_readable(tensor)}")
+    return array.astype(np.float64, copy=False) if tensor.dtype.startswith("float") else array
+
+
+def _as_declared(shape: tuple[int, ...], tensor: Tensor) -> bool:
+    """Whether a shape is the declared one, axis 0 and free extents aside."""
+    return all(said in (None, got) for got, said in zip(shape[1:], tensor.shape[1:], strict=True))
+
+
+def _readable(tensor: Tensor) -> str:
+    """A declared shape with N for the free extents."""
+    return f"({', '.join('N' if extent is None else str(extent) for extent in tensor.shape)})"
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """A clause that offers what may have been meant."""
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    return f"; nearest are {', '.join(map(repr, close))}" if close else ""
+
+
+def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator[tuple[str, Array]]:
+    """Run the nodes that the wanted tensors need; `held` keeps what is still to be read, and nothing else."""
+    nodes = _needed(graph, wanted)
+    readers = Counter(name for node in nodes for name in node.inputs)
+    for node in nodes:
+        y = _apply(node, held, graph.constants)
+        for name in node.inputs:
+            readers[name] -= 1
+            if not readers[name]:
+                held.pop(name, None)
+        if readers[node.output]:
+            held[node.output] = y
+        if node.output in wanted:
+            shown = y.view()
+            shown.flags.writeable = False
+            yield node.output, shown
+            del shown
+        del y
+
+
+def _needed(graph: Graph, wanted: set[str]) -> list[Node]:
+    """The nodes on whose outputs the wanted tensors depend, in order."""
+    needed = set(wanted)
+    nodes = []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            nodes.append(node)
+    return nodes[::-1]
+
+
+def _apply(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> Array:
+    """One node's output; constants are float64 only as long as this takes."""
+    inputs = [None if not name else held[name] if name in held else _exact(constants[name]) for name in node.inputs]
+    return _exact(OPERATORS[node.op].compute(*inputs, **node.attributes))
+
+
+def _exact(value: Array) -> Array:
+    """Floating values as float64; integers and truth values as they are."""
+    return value.astype(np.float64, copy=False) if value.dtype.kind == "f" else value

@@ -1,0 +1,22 @@
+"""Write a synthetic model to a file of exactly the real one's form."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from refnet import resnet100
+from refnet.formats.onnx_writer import write_model
+from refnet.zoo.synthetic import synthetic_model
+
+
+def make_model(
+    path: Path,
+    *,
+    seed: int = 0,
+    spatial: int = 1,
+    width: Fraction = Fraction(1),
+    units: Sequence[int] = resnet100.UNITS,
+) -> None:
+    """Write `synthetic_model(seed, ...)` as MXNet's exporter wrote the real file; folders are made as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_model(synthetic_model(seed, width=width, units=units), path, like="mxnet", spatial=spatial)

@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror.lower()} ({path.parent})") from error
+        raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()} ({path.parent})") from error
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -25,7 +25,8 @@ CHUNK = 8  # images computed at a time by the reference engine: bounds its memor
 class Engine(Protocol):
     """Computes a graph's outputs from its inputs, for any number of images."""
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute the outputs, by name."""
 
 
 class ReferenceEngine:
@@ -170,6 +171,6 @@ def load(path: str | Path, *, engine: EngineName = "reference") -> Network:
     UnsupportedModelError
         If the model asks for something refnet does not implement.
     """
-    from refnet.formats.onnx_reader import read_model  # noqa: PLC0415  (onnx takes a third of a second to import)
+    from refnet.formats.onnx_reader import read_model  # onnx takes a third of a second to import
 
     return Network(read_model(Path(path)), engine=engine)

@@ -16,7 +16,6 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-
 from refnet.graph import Array, Attribute, Node, Shape
 from refnet.ops.batch_normalization import batch_normalization
 from refnet.ops.conv import conv
@@ -169,8 +168,11 @@ class Blueprint:
     def conv(self, name: str, x: tuple[str, Shape], channels: int, size: int, stride: int = 1) -> tuple[str, Shape]:
         source, (ic, h, w) = x
         weight = self._parameter(f"{name}_weight", (channels, ic, size, size))
-        attributes = {"stride": (stride, stride), "padding": (size // 2,) * 4, "dilation": (1, 1), "groups": 1}
-        return self._node("Conv", name, [source, weight], **attributes), (channels, h // stride, w // stride)
+        padding = (size // 2,) * 4
+        y = self._node(
+            "Conv", name, [source, weight], stride=(stride, stride), padding=padding, dilation=(1, 1), groups=1
+        )
+        return y, (channels, h // stride, w // stride)
 
     def batch_normalization(self, name: str, x: tuple[str, Shape]) -> tuple[str, Shape]:
         source, shape = x
@@ -202,5 +204,5 @@ class Blueprint:
         source, (features,) = x
         weight = self._parameter(f"{name}_weight", (channels, features))
         bias = self._parameter(f"{name}_bias", (channels,))
-        attributes = {"alpha": 1.0, "beta": 1.0, "trans_a": 0, "trans_b": 1}
-        return self._node("Gemm", name, [source, weight, bias], **attributes), (channels,)
+        y = self._node("Gemm", name, [source, weight, bias], alpha=1.0, beta=1.0, trans_a=0, trans_b=1)
+        return y, (channels,)

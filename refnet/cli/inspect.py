@@ -48,25 +48,19 @@ def _summary(inspection: Inspection) -> list[tuple[str, str]]:
     declared = " x ".join("free" if extent is None else str(extent) for extent in inspection.input_declared)
     conforms = "yes" if inspection.conformance.conforms else f"no; {inspection.conformance.departure}"
     operators = ", ".join(f"{count} {op}" for op, count in inspection.operators.items())
+    producer = inspection.producer or "unnamed"
+    plain = f"{inspection.flops / 1e9:.4f} GFLOPs, {inspection.macs:,} multiply-accumulates, "
+    published = f"{inspection.published_flops / 1e9:.4f} GFLOPs, {inspection.published_parameters / 1e6:.4f} MParams"
     return [
         ("file", f"{inspection.path}, {inspection.size_bytes:,} bytes"),
         ("sha256", inspection.sha256),
         *([("weights", inspection.synthetic)] if inspection.synthetic else []),
-        (
-            "format",
-            f"{inspection.format}, IR {inspection.ir_version}, opset {inspection.opset}, producer {inspection.producer or 'unnamed'}",
-        ),  # fmt: skip
+        ("format", f"{inspection.format}, IR {inspection.ir_version}, opset {inspection.opset}, producer {producer}"),
         *(("note", note) for note in inspection.notes),
         ("input", f"{inspection.input}, declared {declared}; {inspection.input_contract}"),
         ("outputs", ", ".join(inspection.outputs)),
         ("operators", operators),
         ("LResNet100E-IR", conforms),
-        (
-            "plain",
-            f"{inspection.flops / 1e9:.4f} GFLOPs, {inspection.macs:,} multiply-accumulates, {inspection.stored_floats:,} stored floats",
-        ),  # fmt: skip
-        (
-            "published",
-            f"{inspection.published_flops / 1e9:.4f} GFLOPs, {inspection.published_parameters / 1e6:.4f} MParams (as Open Model Zoo counts the converted model)",
-        ),  # fmt: skip
+        ("plain", plain + f"{inspection.stored_floats:,} stored floats"),
+        ("published", f"{published} (as Open Model Zoo counts the converted model)"),
     ]

@@ -19,21 +19,23 @@ def list_models(*, json: JsonFlag = False) -> None:
     """List the models refnet knows, and which of their files are on this machine."""
     rows = []
     for card in zoo.cards():
-        cached = zoo.cached_file(card)
-        made = [
-            str(path)
-            for entry in card.synthetic
-            if (path := zoo.synthetic_path(card, entry.seed, entry.spatial)).exists()
-        ]
-        rows.append({"name": card.name, "title": card.title, "licence": card.licence, "file": str(cached) if cached else None, "synthetic": made})  # fmt: skip
+        published = zoo.cached_file(card)
+        made = [zoo.synthetic_path(card, entry.seed, entry.spatial) for entry in card.synthetic]
+        rows.append((card, str(published) if published else None, [str(path) for path in made if path.exists()]))
     if json:
-        print_json({"schema_version": 1, "models": rows})
+        keys = ("file", "synthetic")
+        listed = [
+            {"name": card.name, "title": card.title, "licence": card.licence, **dict(zip(keys, here, strict=True))}
+            for card, *here in rows
+        ]
+        print_json({"schema_version": 1, "models": listed})
         return
-    for row in rows:
-        out.print(f"{row['name']}: {row['title']}; {row['licence']}", markup=False)
-        here = [str(row["file"])] if row["file"] else []
-        here += [f"{path} (synthetic weights)" for path in row["synthetic"]]
-        for line in here or ["not on this machine"]:
+    for card, published_path, synthetic_paths in rows:
+        out.print(f"{card.name}: {card.title}; {card.licence}", markup=False)
+        lines = ([published_path] if published_path else []) + [
+            f"{path} (synthetic weights)" for path in synthetic_paths
+        ]
+        for line in lines or ["not on this machine"]:
             out.print(f"  {line}", markup=False)
 
 

@@ -6,6 +6,7 @@ wire type) and a value; only type 2 has a length, and it holds strings, packed l
 `split` knows the few field numbers of ONNX (onnx.proto) that lead to the weights, and nothing else of it.
 """
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ _FLOAT_DATA, _RAW_DATA, _DOUBLE_DATA = 4, 9, 10
 _PAYLOADS = frozenset((_FLOAT_DATA, 5, 6, 7, _RAW_DATA, _DOUBLE_DATA, 11))  # every list of numbers a tensor may have
 _FIXED_WIDTH = frozenset((_FLOAT_DATA, _RAW_DATA, _DOUBLE_DATA))  # those that lie in the file as they do in memory
 
-Buffer = memoryview
+Buffer = bytes | mmap.mmap
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def split(data: Buffer, threshold_bytes: int) -> tuple[bytes, dict[int, Span]]:
     count = 0
     for field in fields(data, 0, len(data)):
         if field.number != _GRAPH or field.wire_type != LENGTH:
-            skeleton.append(bytes(data[field.start : field.end]))
+            skeleton.append(data[field.start : field.end])
             continue
         graph: list[bytes] = []
         copied = field.value  # everything before is in `graph`: runs of small fields are copied in one piece
@@ -109,11 +110,11 @@ def split(data: Buffer, threshold_bytes: int) -> tuple[bytes, dict[int, Span]]:
                 payload = _payload(data, member, threshold_bytes)
                 if payload is not None:
                     spans[count] = Span(payload.number, payload.value, payload.end - payload.value)
-                    rest = bytes(data[member.value : payload.start]) + bytes(data[payload.end : member.end])
-                    graph += [bytes(data[copied : member.start]), delimited(_INITIALIZER, rest)]
+                    rest = data[member.value : payload.start] + data[payload.end : member.end]
+                    graph += [data[copied : member.start], delimited(_INITIALIZER, rest)]
                     copied = member.end
             count += 1
-        graph.append(bytes(data[copied : field.end]))
+        graph.append(data[copied : field.end])
         skeleton.append(delimited(_GRAPH, b"".join(graph)))
     return b"".join(skeleton), spans
 
@@ -153,7 +154,7 @@ def _value(data: Buffer, number: int, wire_type: int, position: int, end: int) -
     else:
         raise ModelError(f"the file is not an ONNX model, or it is damaged: a field has the wire type {wire_type}")
     if size > end - position:
-        _refuse_truncated(data, position + size)
+        raise _overrun(data, position + size)
     return position, position + size
 
 
@@ -184,14 +185,14 @@ def _read_varint(data: Buffer, position: int, end: int) -> tuple[int, int]:
         shift += 7
         if shift >= 70:
             raise ModelError("the file is not an ONNX model, or it is damaged: a number is longer than 10 bytes")
-    raise _refuse_truncated(data, end + 1)
+    raise _overrun(data, end + 1)
 
 
-def _refuse_truncated(data: Buffer, needed: int) -> ModelError:
-    """Say how much is missing; `needed` is the position up to which something was announced."""
+def _overrun(data: Buffer, needed: int) -> ModelError:
+    """The error that says how much is missing; `needed` is the position up to which something was announced."""
     if needed > len(data):
-        raise ModelError(
-            f"the file is truncated or damaged: it has {len(data)} bytes, but announces something up to byte {needed}. "
-            "Download or copy it again"
+        return ModelError(
+            f"the file is truncated or damaged: it has {len(data)} bytes, but announces something up to byte {needed}; "
+            "download or copy it again"
         )
-    raise ModelError("the file is damaged: something in it is longer than what holds it. Download or copy it again")
+    return ModelError("the file is damaged: something in it is longer than what holds it; download or copy it again")

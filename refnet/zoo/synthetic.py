@@ -67,11 +67,11 @@ def synthetic_model(seed: int = 0, *, width: Fraction = Fraction(1), units: Sequ
     if len(units) != len(widths) or min(units) < 1:
         raise UsageError(f"units are {tuple(units)}; expected four numbers of at least 1, such as 3,13,30,3")
 
-    shape = dict(units=units, widths=[int(channels) for channels in widths])
+    channels = [int(channels) for channels in widths]
     blueprint = resnet100.Blueprint()
-    resnet100.network(blueprint, ("data", resnet100.IMAGE), **shape)
+    resnet100.network(blueprint, ("data", resnet100.IMAGE), units, channels)
     parameters = {name: _draw(name, extents, seed) for name, extents in blueprint.parameters.items()}
-    resnet100.network(_Calibration(parameters), sample_images(), **shape)
+    resnet100.network(_Calibration(parameters), sample_images(), units, channels)
     parameters[watermark.CARRIER] = watermark.write(resnet100.EMBEDDING, seed)
     return Graph(
         name="mxnet_converted_model",
@@ -122,10 +122,12 @@ def _bell(words: np.random.Philox, shape: Shape, std: float) -> Array:
     """Sums of four 16-bit numbers, centred: a bell of the given standard deviation that ends at 3.46 of it."""
     quarters = words.random_raw(int(np.prod(shape))).astype("<u8", copy=False).view("<u2").reshape(-1, 4)
     centred = quarters.sum(axis=1, dtype=np.int32) - 2 * (_U16 - 1)
-    return (centred * (std / _SUM_OF_FOUR_STD)).astype(np.float32).reshape(shape)
+    values: Array = (centred * (std / _SUM_OF_FOUR_STD)).astype(np.float32)
+    return values.reshape(shape)
 
 
 def _round(x: Array) -> Array:
     """Keep 8 significant bits."""
     mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.round(mantissa * 2**_STATISTICS_BITS), exponent - _STATISTICS_BITS).astype(np.float32)
+    rounded: Array = np.ldexp(np.round(mantissa * 2**_STATISTICS_BITS), exponent - _STATISTICS_BITS)
+    return rounded.astype(np.float32)

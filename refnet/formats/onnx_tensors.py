@@ -1,0 +1,204 @@
+"""ONNX tensors to arrays: every place and every encoding in which a file may keep numbers.
+
+Source: onnx.proto, TensorProto. Does not cover strings, complex numbers, bfloat16, nor anything of 8 bits or fewer
+but bool.
+"""
+
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import DTypeLike
+
+from refnet.errors import ModelError, UnsupportedModelError
+from refnet.formats.onnx_dialects import DATA_TYPES
+from refnet.formats.wire import Span
+from refnet.graph import Array
+
+DTYPES = {number: np.dtype(name) for name, number in DATA_TYPES.items()}
+
+# The list that holds the numbers of a data type where they are not raw, and TensorProto's field number for it.
+_LISTS = {
+    1: ("float_data", 4),
+    6: ("int32_data", 5),
+    7: ("int64_data", 7),
+    9: ("int32_data", 5),
+    10: ("int32_data", 5),
+    11: ("double_data", 10),
+}
+_RAW = 9
+_SLICE = 1 << 16  # elements tested for NaN at a time: the mask of a slice stays in the cache
+
+
+class Home(NamedTuple):
+    """Where tensors come from: the open model file, and the folder that external data must be in."""
+
+    file: BinaryIO
+    folder: Path
+
+
+def read_tensor(tensor: onnx.TensorProto, name: str, home: Home, span: Span | None = None) -> Array:
+    """Read a tensor's numbers into an array of its own.
+
+    Parameters
+    ----------
+    tensor : onnx.TensorProto
+        Without its numbers, if they are at `span`.
+    name : str
+        For errors.
+    home : Home
+    span : Span, optional
+        Where in the file the numbers lie.
+
+    Returns
+    -------
+    Array of float32, int32, int64 or bool; float16 and float64 are converted to float32.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the dtype or the way of storing it is not implemented.
+    ModelError
+        If there are not as many numbers as the shape says, or one of them is NaN or infinite.
+    """
+    if tensor.data_type not in DTYPES:
+        said = _data_type_name(tensor.data_type)
+        raise UnsupportedModelError(f"tensor {name!r} has dtype {said}; refnet implements {', '.join(DATA_TYPES)}")
+    if tensor.HasField("segment"):
+        raise UnsupportedModelError(f"tensor {name!r} is stored in segments; refnet implements whole tensors")
+    shape = tuple(tensor.dims)
+    if any(extent < 0 for extent in shape):
+        raise ModelError(f"tensor {name!r} has shape {shape}; expected extents of at least 0")
+    dtype = DTYPES[tensor.data_type]
+    array = _numbers(tensor, name, dtype, _count(shape), home, span).reshape(shape)
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32, copy=False)
+        _refuse_not_finite(name, array)
+    return array
+
+
+def _numbers(tensor: onnx.TensorProto, name: str, dtype: np.dtype, count: int, home: Home, span: Span | None) -> Array:
+    """The numbers in a row, from wherever they are."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return _external(tensor, name, dtype, count, home.folder)
+    field, number = _LISTS[tensor.data_type]
+    if span is not None:
+        if span.field not in (_RAW, number):
+            raise ModelError(f"tensor {name!r} has dtype {dtype}, but its numbers are of another; export the model again")
+        _check_size(name, span.size_bytes, dtype, count)
+        return _from_file(home.file, span.offset, dtype, count)
+    values = getattr(tensor, field)
+    if tensor.HasField("raw_data"):
+        if values:
+            raise ModelError(f"tensor {name!r} holds its numbers twice, raw and as {field}; export the model again")
+        _check_size(name, len(tensor.raw_data), dtype, count)
+        return _native(np.frombuffer(tensor.raw_data, dtype=_stored(dtype)), dtype)
+    if len(values) != count:
+        raise ModelError(f"tensor {name!r} holds {len(values)} numbers in {field}; its shape asks for {count}")
+    if dtype == np.float16:
+        bits = np.array(values, dtype=np.int32)  # float16 is kept as its 16 bits
+        return bits.astype(np.uint16).view(np.float16)
+    return np.array(values, dtype=dtype)
+
+
+def _from_file(file: BinaryIO, offset: int, dtype: np.dtype, count: int) -> Array:
+    """Read numbers straight from a file into a new array."""
+    stored = np.empty(count, dtype=_stored(dtype))
+    file.seek(offset)
+    if count and file.readinto(stored.view(np.uint8).data) != stored.nbytes:
+        raise ModelError("the file became shorter while it was read; read it again when nothing writes to it")
+    return _native(stored, dtype)
+
+
+def _external(tensor: onnx.TensorProto, name: str, dtype: np.dtype, count: int, folder: Path) -> Array:
+    """Read numbers from a file beside the model."""
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    unknown = set(said) - {"location", "offset", "length", "checksum"}
+    if unknown or "location" not in said:
+        raise UnsupportedModelError(
+            f"tensor {name!r} is external and says {sorted(said)}; refnet implements location, offset, length, checksum"
+        )
+    location = said["location"]
+    path = Path(location)
+    if path.is_absolute() or ".." in path.parts or "\\" in location or "\0" in location:
+        raise ModelError(f"tensor {name!r} is external, in {location!r}; refnet reads only files in the model's folder")
+    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+        raise ModelError(
+            f"tensor {name!r} is external, in {location!r}, a link that leads out of the model's folder; "
+            "copy the file itself there"
+        )
+    try:
+        offset, length = int(said.get("offset", 0)), int(said.get("length", count * dtype.itemsize))
+        if offset < 0:
+            raise ValueError
+    except ValueError:
+        raise ModelError(
+            f"tensor {name!r} is external at offset {said.get('offset')!r}, length {said.get('length')!r}; "
+            "expected whole numbers of bytes"
+        ) from None
+    _check_size(name, length, dtype, count)
+    try:
+        with (folder / path).open("rb") as file:
+            available = file.seek(0, 2)
+            if offset + length > available:
+                raise ModelError(
+                    f"tensor {name!r} is external, in bytes {offset} to {offset + length} of {location!r}, "
+                    f"which has only {available}; download or copy that file again"
+                )
+            return _from_file(file, offset, dtype, count)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ModelError(
+            f"tensor {name!r} is external, in {location!r}, which cannot be read ({reason}); put that file beside the model"
+        ) from error
+
+
+def _check_size(name: str, size_bytes: int, dtype: np.dtype, count: int) -> None:
+    """Refuse a number of bytes that is not that of the shape."""
+    if size_bytes != count * dtype.itemsize:
+        raise ModelError(
+            f"tensor {name!r} has {size_bytes} bytes of numbers; its shape asks for {count} of {dtype}, "
+            f"{count * dtype.itemsize} bytes"
+        )
+
+
+def _refuse_not_finite(name: str, array: Array) -> None:
+    """Refuse NaN and infinity, naming the first."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _SLICE):
+        finite = np.isfinite(flat[start : start + _SLICE])
+        if not finite.all():
+            first = start + int(np.argmin(finite))
+            index = tuple(int(i) for i in np.unravel_index(first, array.shape))
+            raise ModelError(
+                f"tensor {name!r} is {flat[first]} at {index}, as float32; expected finite numbers: "
+                "the file is damaged, or was exported from a model that diverged"
+            )
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    """Elements of a shape, in integers that do not overflow."""
+    count = 1
+    for extent in shape:
+        count *= extent
+    return count
+
+
+def _stored(dtype: np.dtype) -> DTypeLike:
+    """How a file keeps a dtype: little-endian, and truth values as bytes."""
+    return np.uint8 if dtype == np.bool_ else dtype.newbyteorder("<")
+
+
+def _native(stored: Array, dtype: np.dtype) -> Array:
+    """The array in the machine's byte order, writable and its own."""
+    return stored.astype(dtype, copy=not stored.flags.writeable)
+
+
+def _data_type_name(number: int) -> str:
+    """What onnx calls a data type, in small letters."""
+    try:
+        return onnx.TensorProto.DataType.Name(number).lower()
+    except ValueError:
+        return f"number {number}, which ONNX does not know"

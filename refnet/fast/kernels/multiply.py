@@ -1,0 +1,220 @@
+"""The register block of every matrix product: c = a b, or c += a b, for a few rows by 32 columns.
+
+All convolutions and fully connected layers end here. One chain of fused multiply-adds an element, over k from
+first to last and starting from zero, whatever the block: ``c[r, o] (+)= fma(a[r, K-1], b[K-1, o], ... fma(a[r, 0],
+b[0, o], 0))``. A caller that has more than `CHAIN` terms cuts them into chains of `CHAIN` and lets c add them up:
+long chains lose accuracy, and the cut is part of the bits.
+
+Source: the outer-product micro-kernel of BLIS (Van Zee and van de Geijn, ACM TOMS 41 (3), 2015, section 5).
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from refnet.fast.lanes import (
+    FLOAT,
+    INDEX,
+    VECTOR,
+    WIDTH,
+    address,
+    constant,
+    emit_cases,
+    emit_fma,
+    emit_load,
+    emit_prefetch,
+    emit_splat,
+    emit_store,
+    offset,
+)
+
+PANEL = 2 * WIDTH  # columns of b and c
+CHAIN = 128  # terms that one chain of fused multiply-adds may have
+_UNROLL = 4  # 16 spills registers; 2, 4 and 8 are alike
+
+
+def _has_wide_registers() -> bool:
+    """Whether the code is compiled for 32 registers of 16 lanes (AVX-512), else for 16 registers or less."""
+    return "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
+
+
+# The register block follows the machine: it changes no sum. Beside it stand a row of b and one value of a.
+ROWS, VECTORS = (14, 2) if _has_wide_registers() else (6, 1)
+
+
+@intrinsic(prefer_literal=True)
+def multiply_block(  # type: ignore[no-untyped-def]
+    typing_context, layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead
+):
+    """c (+)= a b for 1 to `ROWS` rows by 32 columns.
+
+    Parameters
+    ----------
+    layout : (literal row_stride, literal steps, literal b_stride, literal expanding)
+        Distance between two rows of a; a group of terms is 4 * steps values side by side in a; distance between two
+        rows of b; 1 if a row of b is made on the way, fma(point, b[32:64], fma(square, b[64:96], b[0:32])).
+    rows : int
+    a, a_at : float32 array, index
+    groups, group_step : int
+        How many groups, and how far the next one lies in a.
+    b, b_at : float32 array, index
+    point, square : float32
+    c, c_at : float32 array, index
+        Row-major, 32 columns.
+    accumulate : int
+        0: overwrite c, else add to it.
+    ahead : int
+        Index in b from where one cache line a term is fetched for later.
+    """
+    row_stride, steps, b_stride, expanding = (literal.literal_value for literal in layout)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead = arguments
+        a_start = address(context, builder, signature.args[2], a, a_at)
+        b_start = address(context, builder, signature.args[6], b, b_at)
+        c_start = address(context, builder, signature.args[10], c, c_at)
+        ahead_start = address(context, builder, signature.args[6], b, ahead)
+        point, square = emit_splat(builder, point), emit_splat(builder, square)
+
+        def b_row(b_now: Any, column: int) -> Any:
+            if not expanding:
+                return emit_load(builder, offset(builder, b_now, column))
+            taps = [emit_load(builder, offset(builder, b_now, tap * PANEL + column)) for tap in range(3)]
+            return emit_fma(builder, point, taps[1], emit_fma(builder, square, taps[2], taps[0]))
+
+        def emit(rows: int) -> None:
+            for column in range(0, PANEL, VECTORS * WIDTH):
+                _emit_block(
+                    builder,
+                    (rows, row_stride, steps, b_stride),
+                    (a_start, groups, group_step),
+                    (offset(builder, b_start, column), b_row),
+                    offset(builder, c_start, column),
+                    accumulate,
+                    ahead_start,
+                )
+
+        emit_cases(builder, rows, range(1, ROWS + 1), emit)
+        return context.get_dummy_value()
+
+    index = types.int64
+    return types.void(
+        layout, index, a, index, index, index, b, index, types.float32, types.float32, c, index, index, index
+    ), codegen
+
+
+def _emit_block(
+    builder: Any, layout: Any, left: Any, right: Any, c_start: Any, accumulate: Any, ahead_start: Any
+) -> None:
+    """Two loops, over groups and over steps of four terms, with all sums of the block in registers."""
+    rows, row_stride, steps, b_stride = layout
+    (a_start, groups, group_step), (b_start, b_row) = left, right
+    block = [(r, v) for r in range(rows) for v in range(VECTORS)]
+    entry = builder.block
+    each_group, each_step, group_end, done = (
+        builder.append_basic_block(name) for name in ("each_group", "each_step", "group_end", "done")
+    )
+    builder.branch(each_group)
+
+    builder.position_at_end(each_group)
+    groups_left = builder.phi(INDEX)
+    a_group, b_group, ahead_group = (builder.phi(a_start.type) for _ in range(3))
+    group_sums = {at: builder.phi(VECTOR) for at in block}
+    builder.branch(each_step)
+
+    builder.position_at_end(each_step)
+    steps_left = builder.phi(INDEX)
+    a_now, b_now, ahead_now = (builder.phi(a_start.type) for _ in range(3))
+    sums = {at: builder.phi(VECTOR) for at in block}
+    new = dict(sums)
+    for k in range(_UNROLL):
+        b_k = [b_row(offset(builder, b_now, k * b_stride), v * WIDTH) for v in range(VECTORS)]
+        emit_prefetch(builder, offset(builder, ahead_now, k * WIDTH))
+        for r in range(rows):
+            a_rk = emit_splat(builder, builder.load(offset(builder, a_now, r * row_stride + k), align=4))
+            for v in range(VECTORS):
+                new[r, v] = emit_fma(builder, a_rk, b_k[v], new[r, v])
+    a_next, b_next = offset(builder, a_now, _UNROLL), offset(builder, b_now, _UNROLL * b_stride)
+    ahead_next = offset(builder, ahead_now, _UNROLL * WIDTH)
+    steps_next = builder.sub(steps_left, ir.Constant(INDEX, 1))
+    builder.cbranch(builder.icmp_signed(">", steps_next, ir.Constant(INDEX, 0)), each_step, group_end)
+
+    builder.position_at_end(group_end)
+    groups_next = builder.sub(groups_left, ir.Constant(INDEX, 1))
+    a_group_next = builder.gep(a_group, [group_step], source_etype=FLOAT)
+    builder.cbranch(builder.icmp_signed(">", groups_next, ir.Constant(INDEX, 0)), each_group, done)
+
+    loops = [
+        (groups_left, groups, groups_next, entry, group_end),
+        (a_group, a_start, a_group_next, entry, group_end),
+        (b_group, b_start, b_next, entry, group_end),
+        (ahead_group, ahead_start, ahead_next, entry, group_end),
+        (steps_left, ir.Constant(INDEX, steps), steps_next, each_group, each_step),
+        (a_now, a_group, a_next, each_group, each_step),
+        (b_now, b_group, b_next, each_group, each_step),
+        (ahead_now, ahead_group, ahead_next, each_group, each_step),
+    ]
+    loops += [(group_sums[at], constant(0), new[at], entry, group_end) for at in block]
+    loops += [(sums[at], group_sums[at], new[at], each_group, each_step) for at in block]
+    for phi, first, following, before, again in loops:
+        phi.add_incoming(first, before)
+        phi.add_incoming(following, again)
+
+    builder.position_at_end(done)
+    c = {(r, v): offset(builder, c_start, r * PANEL + v * WIDTH) for r, v in block}
+    with builder.if_else(builder.icmp_signed("!=", accumulate, ir.Constant(INDEX, 0))) as (add_to, overwrite):
+        with add_to:
+            for at in block:
+                emit_store(builder, builder.fadd(emit_load(builder, c[at]), new[at]), c[at])
+        with overwrite:
+            for at in block:
+                emit_store(builder, new[at], c[at])
+
+
+@njit(nogil=True)
+def multiply(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
+    """c (+)= a b for any number of rows 16 values apart, in blocks of nearly equal size; rows of b 32 apart."""
+    blocks = (rows + ROWS - 1) // ROWS
+    zero, done = np.float32(0), 0
+    for block in range(blocks):
+        count = (rows - done) // (blocks - block)
+        left, to = a_at + WIDTH * done, c_at + PANEL * done
+        multiply_block(
+            (16, 4, 32, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead
+        )
+        done += count
+
+
+@njit(nogil=True)
+def multiply_taps(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
+    """The same with rows of b 96 apart: one of three taps."""
+    blocks = (rows + ROWS - 1) // ROWS
+    zero, done = np.float32(0), 0
+    for block in range(blocks):
+        count = (rows - done) // (blocks - block)
+        left, to = a_at + WIDTH * done, c_at + PANEL * done
+        multiply_block(
+            (16, 4, 96, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead
+        )
+        done += count
+
+
+@njit(nogil=True)
+def multiply_expanding(  # type: ignore[no-untyped-def]
+    rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead
+):
+    """The same with b made from three taps on the way, fma(point, b1, fma(square, b2, b0)): for few rows."""
+    most = ROWS - 2  # registers for b in the making
+    blocks = (rows + most - 1) // most
+    done = 0
+    for block in range(blocks):
+        count = (rows - done) // (blocks - block)
+        left, to = a_at + WIDTH * done, c_at + PANEL * done
+        multiply_block(
+            (16, 4, 96, 1), count, a, left, groups, group_step, b, b_at, point, square, c, to, accumulate, ahead
+        )
+        done += count

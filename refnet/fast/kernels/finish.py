@@ -10,8 +10,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
-from refnet.fast.lanes import FLOAT, INDEX, VECTOR, WIDTH, address, constant, emit_fma, emit_load, emit_store, offset
+from refnet.fast.lanes import (
+    FLOAT,
+    INDEX,
+    VECTOR,
+    WIDTH,
+    address,
+    constant,
+    emit_fma,
+    emit_load,
+    emit_store,
+    lanes,
+    offset,
+)
 
 CONSTANTS = 4
 PANEL = 2 * WIDTH
@@ -61,3 +75,19 @@ def emit_finish(
     with builder.if_then(builder.icmp_signed(">=", second_at, zero)):
         for at, place in places(second_at, second_row):
             emit_store(builder, emit_fma(builder, values[at], scale, shift), place)
+
+
+@intrinsic
+def finish(typing_context, total, constants, constants_at, arena, y_at, residual_at, second_at):  # type: ignore[no-untyped-def]
+    """Finish and store one pixel, for 16 channels."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, constants, constants_at, arena, y_at, residual_at, second_at = arguments
+        of_channels = address(context, builder, signature.args[1], constants, constants_at)
+        zero = ir.Constant(INDEX, 0)
+        places = (y_at, zero, residual_at, zero, second_at, zero)
+        emit_finish(context, builder, {(0, 0): total}, of_channels, signature.args[3], arena, *places)
+        return context.get_dummy_value()
+
+    index = types.int64
+    return types.void(lanes, constants, index, arena, index, index, index), codegen

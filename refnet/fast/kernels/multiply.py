@@ -218,3 +218,17 @@ def multiply_expanding(  # type: ignore[no-untyped-def]
             (16, 4, 96, 1), count, a, left, groups, group_step, b, b_at, point, square, c, to, accumulate, ahead
         )
         done += count
+
+
+@njit(nogil=True)
+def multiply_apart(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
+    """The same as `multiply` for at most `ROWS` rows that lie 32 values apart."""
+    zero = np.float32(0)
+    multiply_block((32, 4, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, accumulate, ahead)
+
+
+@njit(nogil=True)
+def multiply_pixels(rows, a, a_at, groups, group_step, b, b_at, c, c_at):  # type: ignore[no-untyped-def]
+    """The same for rows 4 values apart in groups of 12 terms: three pixels of up to four channels; overwrites c."""
+    zero = np.float32(0)
+    multiply_block((4, 3, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, 0, b_at)

@@ -2,23 +2,27 @@
 
 Places are indices into the arena, the one float32 array that holds all activations and scratch; weights have an
 array of their own. An activation lies as (N, C/16, H, W, 16), described by the index of its first element and the
-distances between images, channel blocks ("planes") and rows; -1 as its place means that there is none.
+distances between images, channel blocks ("planes") and rows; -1 as its place means that there is none. Where a
+tensor holds the images of a whole run and not of a group only, `whole` is 1.
 """
 
 import numpy as np
+from numba import njit
 
-_ACTIVATION = ("at", "image", "plane", "row")
+_ACTIVATION = ("at", "image", "plane", "row", "whole")
 FIELDS = (
     "kernel",
     *(f"{role}_{part}" for role in ("x", "y", "residual", "second") for part in _ACTIVATION),
     "channels",  # of the input, in sixteens where activations lie so
     "out_channels",  # likewise of the output
+    "input_height",
+    "input_width",
     "height",  # of the output
     "width",
-    "input_width",
     "taps_down",
     "taps_across",
-    "stride",
+    "stride_down",
+    "stride_across",
     "weights_at",
     "constants_at",
     "shared_at",  # scratch of all ranks
@@ -28,6 +32,15 @@ FIELDS = (
     "private_v",
     "band_images",  # Winograd: how much is transformed at a time
     "band_rows",
+    "plain_filters",  # Winograd: 1: filters are (OC/32, IC, 9, 32); 0: already transformed downwards
+    "private_h",
     "by_channel",  # 1: ranks share each band and divide output channels; 0: ranks divide bands
 )
+CONSTANT_ROWS = 4  # of a panel of 32 channels: bias, slope, scale, shift
 STEP = np.dtype([(name, np.int64) for name in FIELDS])
+
+
+@njit(nogil=True)
+def share(count, rank, ranks):  # type: ignore[no-untyped-def]
+    """The first and last of `count` things that are a rank's."""
+    return count * rank // ranks, count * (rank + 1) // ranks

@@ -7,11 +7,13 @@ what is left; `tiles` has the formulas. Three phases:
     multiply  M = V U at each frequency, U (IC, 32) expanded from the plain filters just before
     gather    M -> outputs, with bias, residual, PReLU and a second, scaled output
 
-The filters stay in memory as they are, nine float32 a pair of channels, and become 36 only in a panel that fits
-the cache: memory is what bounds a single image. A frequency that a small tile does not use has fewer rows: 14x14
+In memory a filter is transformed downwards only, 18 values a pair of channels, or not at all, nine; it becomes 36
+on its way into the product or, where there are many tiles, in a panel that fits the cache. Memory is what bounds a
+single image. Whichever way, the operations are the same. A frequency that a small tile does not use has fewer rows: 14x14
 takes 484 products a pair of channels instead of 576, and direct convolution 1764.
 
-Layout: activations (N, C/16, H, W, 16), the input with a border of one zero; filters (OC/32, IC, 9, 32).
+Layout: activations (N, C/16, H, W, 16), the input with a border of one zero; filters (OC/32, 6, IC, 3, 32), half
+transformed, or plain, (OC/32, IC, 9, 32): they become the same bits.
 """
 
 from typing import Any
@@ -24,6 +26,7 @@ from numba.extending import intrinsic
 from refnet.fast.kernels import tiles
 from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_expanding, multiply_taps
 from refnet.fast.kernels.finish import emit_finish
+from refnet.fast.kernels.step import share
 from refnet.fast.lanes import (
     FLOAT,
     INDEX,
@@ -40,6 +43,7 @@ from refnet.fast.lanes import (
     store,
     symbol_fma,
 )
+from refnet.fast.meeting import wait_for_all
 
 FREQUENCIES = tiles.FREQUENCIES
 FEW = 24  # rows up to which filters are expanded while they are multiplied, not before: one pass less, more arithmetic
@@ -198,11 +202,6 @@ def expand_across(h, h_at, channels, u, u_at):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def wait_for_all(meeting, ranks):
-    pass
-
-
-@njit(nogil=True)
 def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ignore[no-untyped-def]
     """Overwrite y, and the second output if there is one, for the first `images` images.
 
@@ -221,15 +220,15 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
     first_panel, last_panel = 0, panels
     v_at, private = step.shared_at, step.private_at + rank * step.private_size
     if step.by_channel:
-        first_plane, last_plane = _share(last_plane, rank, ranks)
-        first_panel, last_panel = _share(panels, rank, ranks)
+        first_plane, last_plane = share(last_plane, rank, ranks)
+        first_panel, last_panel = share(panels, rank, ranks)
     else:
-        first_band, last_band = _share(bands, rank, ranks)
+        first_band, last_band = share(bands, rank, ranks)
         v_at = private + step.private_v
     u_at, m_at = private, private + step.private_m
 
     filters_size = channels * 3 * PANEL
-    most_rows = step.band_images * step.band_rows * tiles_across
+    most_rows = min(step.band_images, images) * step.band_rows * tiles_across
     v_plane = most_rows * WIDTH
     v_stride = v_plane * (channels // WIDTH) + WIDTH
     m_stride = most_rows * PANEL + WIDTH
@@ -274,11 +273,17 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
         few = band_images * band_rows * tiles_across <= FEW
         for panel in range(first_panel, last_panel):
             for i in range(FREQUENCIES):
-                h_at = step.weights_at + (panel * FREQUENCIES + i) * filters_size
-                ahead_at = h_at + filters_size
+                if step.plain_filters:
+                    h_at, h = private + step.private_h, arena
+                    ahead_at = h_at
+                    plain_at = step.weights_at + panel * channels * 9 * PANEL
+                    expand_down(i, weights, plain_at, channels, arena, h_at)
+                else:
+                    h_at, h = step.weights_at + (panel * FREQUENCIES + i) * filters_size, weights
+                    ahead_at = h_at + filters_size
                 rows_down = band_images * (fours_down if rare_down >> i & 1 else band_rows)
                 if not few:
-                    expand_across(weights, h_at, channels, arena, u_at)
+                    expand_across(h, h_at, channels, arena, u_at)
                 for j in range(FREQUENCIES):
                     rows_here = rows_down * (fours_across if rare_across >> j & 1 else tiles_across)
                     frequency = i * FREQUENCIES + j
@@ -291,7 +296,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                         if j == 0 or j == FREQUENCIES - 1:
                             taps_at += 0 if j == 0 else 2 * PANEL
                             multiply_taps(
-                                rows_here, arena, a_at, groups, v_plane, weights, taps_at, arena, to, c, ahead
+                                rows_here, arena, a_at, groups, v_plane, h, taps_at, arena, to, c, ahead
                             )
                         elif few:
                             multiply_expanding(
@@ -300,7 +305,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                                 a_at,
                                 groups,
                                 v_plane,
-                                weights,
+                                h,
                                 taps_at,
                                 _POINTS[j],
                                 _SQUARES[j],
@@ -358,8 +363,3 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
         if step.by_channel:
             wait_for_all(meeting, ranks)
 
-
-@njit(nogil=True)
-def _share(count, rank, ranks):  # type: ignore[no-untyped-def]
-    """The first and last of `count` things that are a rank's."""
-    return count * rank // ranks, count * (rank + 1) // ranks

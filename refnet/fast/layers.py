@@ -1,21 +1,22 @@
 """What the fast engine runs: the nodes of a simplified graph, grouped as its kernels compute them.
 
-`simplify` makes these from a Graph, `plan` turns them into steps. Weights stay the file's own arrays, and what is
-folded into them is kept beside them as float64 gains: so no second copy of all weights ever exists, and each weight
-is rounded once, when it is packed. A node that belongs to no group stays a `Node` and is run by its definition in
+`simplify` makes these from a Graph, `plan` turns them into steps. Weights are functions that compute them, in
+float64 with all that was folded into them, when they are packed: so no second copy of all weights ever exists, and
+each weight is rounded once. A node that belongs to no group stays a `Node` and is run by its definition in
 `refnet.ops`, in float32.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from refnet.graph import Array, Node
+from refnet.graph import Array, Node, Shape
 
 
 @dataclass(frozen=True)
 class FusedConv:
     """A convolution and what follows it.
 
-    sum = x * (gain weight) + bias (+ residual);  y = slope * sum where sum < 0, else sum;  second = scale * y + shift.
+    sum = x * weight + bias (+ residual);  y = slope * sum where sum < 0, else sum;  second = scale * y + shift.
 
     Attributes
     ----------
@@ -23,10 +24,8 @@ class FusedConv:
         The convolution's node.
     x, y : str
         Tensors, by the names they have in the graph; y is the last that the group makes.
-    weight : (OC, IC / groups, KH, KW)
-        The file's own.
-    gain : (OC,) float64
-        Multiplies the filters of each output channel.
+    weight : () -> (OC, IC / groups, KH, KW) float64
+    weight_shape : (OC, IC / groups, KH, KW)
     bias, slope : (OC,) float64
         A slope of 1 is no activation, of 0 is Relu.
     residual : str
@@ -43,8 +42,8 @@ class FusedConv:
     name: str
     x: str
     y: str
-    weight: Array
-    gain: Array
+    weight: Callable[[], Array]
+    weight_shape: Shape
     bias: Array
     slope: Array
     stride: tuple[int, int]
@@ -58,17 +57,16 @@ class FusedConv:
 
 @dataclass(frozen=True)
 class FusedGemm:
-    """y = flatten(x) (gain weight input_gain)^T + bias, for x of shape (N, K) or (N, C, H, W), K = C*H*W.
+    """y = flatten(x) weight^T + bias, for x of shape (N, K) or (N, C, H, W) with K = C*H*W in this order.
 
-    weight : (OC, K), the file's own or its transpose; gain : (OC,), input_gain : (K,), bias : (OC,) float64
+    weight : () -> (OC, K) float64; weight_shape : (OC, K); bias : (OC,) float64
     """
 
     name: str
     x: str
     y: str
-    weight: Array
-    gain: Array
-    input_gain: Array
+    weight: Callable[[], Array]
+    weight_shape: Shape
     bias: Array
 
 

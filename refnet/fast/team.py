@@ -1,12 +1,11 @@
-"""A team of threads that run one compiled function together, and the place where they wait for each other.
+"""A team of threads that run one function together.
 
     team = Team(threads)
     team.run(function, *args)         # function(rank, *args) on every rank at once; back when all are done
-    wait_for_all(meeting, ranks)      # inside compiled code: go on when all ranks are here
 
-Threads sleep between runs and cost nothing; within a run they meet by spinning, which is a thousand times cheaper
-than waking (a meeting takes well under a microsecond, a wake-up tens of them). So an engine wakes its team once for
-an image and meets once a layer. The function must let go of the interpreter (``nogil``), else ranks take turns.
+Threads sleep between runs and cost nothing. Waking them takes tens of microseconds, meeting within a run (see
+`meeting`) a hundredth of that: so an engine wakes its team once for an image, and its ranks meet once a layer. The
+function must let go of the interpreter (``nogil``), else ranks take turns.
 
 Does not decide who does what: ranks divide the work among themselves.
 """
@@ -18,19 +17,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from refnet.errors import UsageError
+from refnet.fast.meeting import ABANDONED, meeting_place
 from refnet.graph import Array
-
-# Words of a meeting place. Each has 128 bytes of its own, two cache lines: neighbours are fetched in pairs.
-_APART = 16
-_ARRIVED, _PHASE, _ABANDONED = 0, _APART, 2 * _APART
-_SPINS = 2000  # some tens of microseconds; whoever is not here by then is likely not running
 
 
 class Team:
@@ -47,7 +36,7 @@ class Team:
     Attributes
     ----------
     threads : int
-    meeting : (48,) int64
+    meeting : int64 array
         What to hand to `wait_for_all`. Belongs to the run that is on.
 
     Examples
@@ -64,6 +53,7 @@ class Team:
             raise UsageError(f"threads = {threads}; expected at least 1")
         self.threads = threads
         self.meeting = meeting_place()
+        self._tasks: list[queue.SimpleQueue[Any]]
         self._begin_anew()
         _teams.add(self)
 
@@ -101,7 +91,7 @@ class Team:
     def _begin_anew(self) -> None:
         """Forget threads that do not exist, and a turn that someone else had: a new team, or a forked one."""
         self._turn = threading.Lock()
-        self._tasks: list[queue.SimpleQueue[Any]] = []
+        self._tasks = []
         self._finished: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
         self.meeting[:] = 0
 
@@ -133,7 +123,7 @@ def _attempt(rank: int, function: Callable[..., object], args: tuple[Any, ...], 
     try:
         function(rank, *args)
     except BaseException as error:
-        meeting[_ABANDONED] = 1
+        meeting[ABANDONED] = 1
         return error
     return None
 
@@ -156,106 +146,3 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         return cores
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
-
-
-def meeting_place() -> Array:
-    """Where ranks count themselves: (48,) int64, zeros."""
-    return np.zeros(3 * _APART, dtype=np.int64)
-
-
-# For kernels.
-
-
-@njit(nogil=True)
-def wait_for_all(meeting, ranks):  # type: ignore[no-untyped-def]
-    """Return when all ranks have called this as often; what each wrote before is then seen by every other.
-
-    The last to arrive begins the next phase, which the others watch for: first by spinning, then letting other
-    threads run in between. Returns at once from a run that was given up.
-
-    Source: the centralised barrier of Mellor-Crummey and Scott, ACM TOCS 9 (1), 1991, algorithm 7, with a phase
-    number for its sense.
-    """
-    if ranks == 1:
-        return
-    phase = _load(meeting, _PHASE)
-    if _add(meeting, _ARRIVED, 1) == ranks - 1:
-        _store(meeting, _ARRIVED, 0)  # before the phase: who sees the next one may arrive again
-        _store(meeting, _PHASE, phase + 1)
-        return
-    spins = 0
-    while _load(meeting, _PHASE) == phase and _load(meeting, _ABANDONED) == 0:
-        if spins < _SPINS:
-            spins += 1
-            _pause()
-        else:
-            _yield()
-
-
-_WORD = ir.IntType(64)
-_BYTES = 8
-
-
-def _word(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-    """The address of arguments[0][arguments[1]]."""
-    data = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
-    return builder.gep(data, [arguments[1]])
-
-
-@intrinsic
-def _load(typing_context, meeting, index):  # type: ignore[no-untyped-def]
-    """meeting[index], with all that was written before it was set."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.load_atomic(_word(context, builder, signature, arguments), "acquire", _BYTES)
-
-    return types.int64(meeting, types.int64), codegen
-
-
-@intrinsic
-def _store(typing_context, meeting, index, value):  # type: ignore[no-untyped-def]
-    """meeting[index] = value, after all that was written before."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        builder.store_atomic(arguments[2], _word(context, builder, signature, arguments), "release", _BYTES)
-        return context.get_dummy_value()
-
-    return types.void(meeting, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _add(typing_context, meeting, index, value):  # type: ignore[no-untyped-def]
-    """What meeting[index] was before value was added, in one step that no other rank can come into."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.atomic_rmw("add", _word(context, builder, signature, arguments), arguments[2], "acq_rel")
-
-    return types.int64(meeting, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _pause(typing_context):  # type: ignore[no-untyped-def]
-    """Tell the core that this is a spin: it saves power, and leaves more to a sibling thread."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        if builder.module.triple.startswith(("x86_64", "i686")):
-            _call(builder, ir.VoidType(), "llvm.x86.sse2.pause")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-@intrinsic
-def _yield(typing_context):  # type: ignore[no-untyped-def]
-    """POSIX sched_yield: let another thread have this core."""
-
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        _call(builder, ir.IntType(32), "sched_yield")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-def _call(builder, result, name):  # type: ignore[no-untyped-def]
-    """Call a function without arguments that LLVM or the C library has."""
-    builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, []), name), [])

@@ -13,7 +13,7 @@ from refnet.fast.kernels.step import CONSTANT_ROWS
 from refnet.fast.kernels.tiles import FREQUENCIES
 from refnet.fast.kernels.winograd import expand_down
 from refnet.fast.lanes import WIDTH
-from refnet.fast.layers import FusedConv, FusedGemm
+from refnet.fast.layers import ConvLayer, DenseLayer
 from refnet.graph import Array, Shape
 
 
@@ -40,12 +40,11 @@ def constants_size(channels: int) -> int:
     return CONSTANT_ROWS * round_up(channels, PANEL)
 
 
-def pack_constants(to: Array, bias: Array, slope: Array, scale: Array | None, shift: Array | None) -> None:
+def pack_constants(to: Array, bias: Array, slope: Array, scale: Array, shift: Array) -> None:
     """(OC/32, 4, 32): bias, slope, scale, shift."""
     rows = np.zeros((CONSTANT_ROWS, round_up(len(bias), PANEL)), dtype=np.float32)
     for row, values in zip(rows, (bias, slope, scale, shift), strict=True):
-        if values is not None:
-            row[: len(bias)] = values
+        row[: len(bias)] = values
     to[:] = rows.reshape(CONSTANT_ROWS, -1, PANEL).transpose(1, 0, 2).ravel()
 
 
@@ -55,7 +54,7 @@ def winograd_size(shape: Shape, *, plain: bool) -> int:
     return round_up(oc, PANEL) * round_up(ic, WIDTH) * (9 if plain else 3 * FREQUENCIES)
 
 
-def pack_winograd(to: Array, layer: FusedConv, *, plain: bool) -> None:
+def pack_winograd(to: Array, layer: ConvLayer, *, plain: bool) -> None:
     """(OC/32, IC, 9, 32), or transformed downwards, (OC/32, 6, IC, 3, 32), as the kernel itself would do it."""
     panels = _panels(layer)
     if plain:
@@ -74,12 +73,12 @@ def direct_size(shape: Shape) -> int:
     return round_up(oc, PANEL) * round_up(ic, WIDTH) * kh * kw
 
 
-def pack_direct(to: Array, layer: FusedConv, channels_to: int = WIDTH) -> None:
+def pack_direct(to: Array, layer: ConvLayer, channels_to: int = WIDTH) -> None:
     """(OC/32, taps, IC, 32), channels filled up to a multiple of `channels_to`."""
     to[:] = _panels(layer, channels_to).transpose(0, 2, 1, 3).ravel()
 
 
-def pack_depthwise(to: Array, layer: FusedConv) -> None:
+def pack_depthwise(to: Array, layer: ConvLayer) -> None:
     """(C/16, taps, 16)."""
     c, _, kh, kw = layer.weight_shape
     filters = np.zeros((round_up(c, WIDTH), kh * kw), dtype=np.float32)
@@ -87,7 +86,7 @@ def pack_depthwise(to: Array, layer: FusedConv) -> None:
     to[:] = filters.reshape(-1, WIDTH, kh * kw).transpose(0, 2, 1).ravel()
 
 
-def pack_dense(to: Array, layer: FusedGemm, x_shape: Shape) -> None:
+def pack_dense(to: Array, layer: DenseLayer, x_shape: Shape) -> None:
     """(OC/32, K, 32), K in the order (C/16, H, W, 16) of the activation (C, H, W) or (C,)."""
     oc, folded = layer.weight_shape[0], layer.weight()
     c, pixels = x_shape[0], int(np.prod(x_shape[1:]))
@@ -99,7 +98,7 @@ def pack_dense(to: Array, layer: FusedGemm, x_shape: Shape) -> None:
         to[panel] = filters.reshape(-1, WIDTH, pixels, PANEL).transpose(0, 2, 1, 3)
 
 
-def _panels(layer: FusedConv, channels_to: int = WIDTH) -> Array:
+def _panels(layer: ConvLayer, channels_to: int = WIDTH) -> Array:
     """Folded filters as (OC/32, IC, taps, 32)."""
     oc, ic, kh, kw = layer.weight_shape
     filters = np.zeros((round_up(oc, PANEL), round_up(ic, channels_to), kh * kw), dtype=np.float32)

@@ -9,10 +9,10 @@ tensor holds the images of a whole run and not of a group only, `whole` is 1.
 import numpy as np
 from numba import njit
 
-_ACTIVATION = ("at", "image", "plane", "row", "whole")
+ACTIVATION = ("at", "image", "plane", "row", "whole")
 FIELDS = (
     "kernel",
-    *(f"{role}_{part}" for role in ("x", "y", "residual", "second") for part in _ACTIVATION),
+    *(f"{role}_{part}" for role in ("x", "y", "residual", "second") for part in ACTIVATION),
     "channels",  # of the input, in sixteens where activations lie so
     "out_channels",  # likewise of the output
     "input_height",

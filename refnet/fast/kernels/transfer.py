@@ -11,20 +11,20 @@ from refnet.fast.lanes import WIDTH
 
 @njit(nogil=True)
 def read_images(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """y = (x - subtract) * multiply, each rounded: from (N, C, H, W) to a layout of kernels.
+    """y = scale * x + shift, each rounded: from (N, C, H, W) to a layout of kernels.
 
-    Constants are (2, C): subtract, multiply. `step.stride_across` says how many channels lie side by side, 4 or 16.
+    Constants are (2, C): scale, shift. `step.stride_across` says how many channels lie side by side, 4 or 16.
     """
     channels, side_by_side = step.channels, step.stride_across
     first, last = share(images * step.height, rank, ranks)
     for image_row in range(first, last):
         image, i = image_row // step.height, image_row % step.height
         for c in range(channels):
-            subtract, multiply = weights[step.constants_at + c], weights[step.constants_at + channels + c]
+            scale, shift = weights[step.constants_at + c], weights[step.constants_at + channels + c]
             to = step.y_at + image * step.y_image + c // side_by_side * step.y_plane + i * step.y_row
             at = step.x_at + image * step.x_image + c * step.x_plane + i * step.x_row
             for j in range(step.width):
-                arena[to + j * side_by_side + c % side_by_side] = (arena[at + j] - subtract) * multiply
+                arena[to + j * side_by_side + c % side_by_side] = scale * arena[at + j] + shift
 
 
 @njit(nogil=True)

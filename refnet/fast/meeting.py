@@ -12,7 +12,7 @@ for its sense.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -39,7 +39,7 @@ def wait_for_all(meeting, ranks):  # type: ignore[no-untyped-def]
     """
     if ranks == 1:
         return
-    phase: int = _load(meeting, PHASE)
+    phase: int = _load(meeting, PHASE)  # type: ignore[call-arg]
     if _add(meeting, ARRIVED, 1) == ranks - 1:
         _store(meeting, ARRIVED, 0)  # before the phase: who sees the next one may arrive again
         _store(meeting, PHASE, phase + 1)
@@ -115,4 +115,4 @@ def _yield(typing_context):  # type: ignore[no-untyped-def]
 
 def _call(builder: Any, result: Any, name: str) -> None:
     """Call a function without arguments that LLVM or the C library has."""
-    builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, []), name), [])
+    builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, []), name), [])  # type: ignore[no-untyped-call]

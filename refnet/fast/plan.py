@@ -29,7 +29,7 @@ from refnet.ops.inference import infer
 from refnet.ops.operator import Known
 
 CAPACITY = 8  # images that a workspace holds; a larger batch goes through in turns
-_GROUP_BYTES = 6 << 20  # of activations, up to which images go through a layer together
+_GROUP_BYTES = 2 << 20  # of one activation, up to which images go through a layer together
 _BAND_BYTES = 1 << 20  # of transformed inputs at a time; about a core's second-level cache
 _MANY_CHANNELS = 256
 _BAND_ROWS = 128  # but at least so many tiles where images are small: filters are expanded once a band
@@ -337,7 +337,7 @@ class _Builder:
 
     def _group(self, step: Step) -> int:
         """How many images go through a layer together: as many as stay in the cache."""
-        images = max(1, _GROUP_BYTES // step.activation_bytes)
+        images = max(1, _GROUP_BYTES // max(4 * step.storages[role][0].layout.image for role in ("x", "y")))
         return min(self.capacity, 1 << images.bit_length() - 1)
 
     def _append(self, step: Step) -> None:

@@ -33,7 +33,7 @@ from refnet.fast.lanes import (
 )
 
 PANEL = 2 * WIDTH  # columns of b and c
-CHAIN = 128  # terms that one chain of fused multiply-adds may have
+CHAIN = 64  # terms that one chain of fused multiply-adds may have
 _UNROLL = 4  # 16 spills registers; 2, 4 and 8 are alike
 
 

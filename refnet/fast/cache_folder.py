@@ -5,6 +5,7 @@ written costs time and nothing else: it is said once, and everything is made ane
 """
 
 import functools
+import hashlib
 import logging
 import os
 import shutil
@@ -13,11 +14,23 @@ from pathlib import Path
 import platformdirs
 
 _log = logging.getLogger(__name__)
+_SOURCES = Path(__file__).parent
 
 
 def cache_folder(kind: str) -> Path:
     """The folder for things of a kind; it need not exist yet."""
     return Path(os.environ.get("REFNET_CACHE_DIR") or platformdirs.user_cache_path("refnet")) / kind
+
+
+@functools.cache
+def sources_digest() -> str:
+    """A digest of every source file of the engine: what any of them makes is another thing after an edit."""
+    digest = hashlib.sha256()
+    for source in sorted(_SOURCES.rglob("*.py")):
+        content = source.read_bytes()
+        digest.update(f"{source.relative_to(_SOURCES).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -13,7 +13,6 @@ Each file begins with a digest of the rest. What is damaged, foreign or half the
 files are Python pickles: the cache folder deserves the trust that the code itself does.
 """
 
-import functools
 import hashlib
 import logging
 import pickle
@@ -32,12 +31,11 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 
 from refnet.errors import UsageError
-from refnet.fast.cache_folder import cache_folder, last_used, mark_used, remove, say_once
+from refnet.fast.cache_folder import cache_folder, last_used, mark_used, remove, say_once, sources_digest
 from refnet.files import replacing
 
 _log = logging.getLogger(__name__)
 
-_SOURCES = Path(__file__).parent
 _OPTIONS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _FOLDERS_KEPT = 8
@@ -74,8 +72,6 @@ class _KernelCache:
         """The compiled function, or None if it has to be compiled."""
         target_context.refresh()
         path = self._path(signature, target_context.codegen())
-        if path is None:
-            return None
         try:
             data = path.read_bytes()
         except OSError:
@@ -92,7 +88,7 @@ class _KernelCache:
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep a compiled function, if there is a place for it."""
         path = self._path(signature, result.codegen)
-        if path is None or result.library.has_dynamic_globals:  # which hold addresses of this process
+        if result.library.has_dynamic_globals:  # which hold addresses of this process
             return
         data = serialize.dumps(result._reduce())  # type: ignore[no-untyped-call]
         try:
@@ -107,43 +103,21 @@ class _KernelCache:
     def flush(self) -> None:
         """Forget what was kept of this function."""
         folder = _folder(cpu_target.target_context.codegen().magic_tuple())
-        for path in folder.glob(f"{self._name}-*.kernel") if folder else ():
+        for path in folder.glob(f"{self._name}-*.kernel"):
             remove(path)
 
-    def _path(self, signature: Any, codegen: Any) -> Path | None:
+    def _path(self, signature: Any, codegen: Any) -> Path:
         """Where the code for a signature is kept."""
-        folder = _folder(codegen.magic_tuple())
         digest = hashlib.sha256(str(signature).encode()).hexdigest()
-        return folder / f"{self._name}-{digest[:16]}.kernel" if folder else None
+        return _folder(codegen.magic_tuple()) / f"{self._name}-{digest[:16]}.kernel"
 
 
-def _folder(machine: tuple[str, ...]) -> Path | None:
+def _folder(machine: tuple[str, ...]) -> Path:
     """The folder of all that is compiled from these sources, by these versions, for this machine."""
-    key = compilation_key(machine)
-    return cache_folder("kernels") / key if key else None
-
-
-@functools.cache
-def compilation_key(machine: tuple[str, ...]) -> str | None:
-    """A digest of all that compiled code depends on; None where the sources are not there to be read.
-
-    Parameters
-    ----------
-    machine : tuple of str
-        Triple, processor and features, as numba's code generator tells them.
-    """
-    digest = hashlib.sha256()
-    sources = sorted(_SOURCES.rglob("*.py"))
-    if not sources:
-        return None
-    for source in sources:
-        content = source.read_bytes()
-        digest.update(f"{source.relative_to(_SOURCES).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
     versions = (sys.implementation.cache_tag, platform.python_version(), np.__version__)
     options = tuple((name, getattr(config, name, None)) for name in _OPTIONS)
-    digest.update(repr((versions, numba.__version__, llvmlite.__version__, machine, options)).encode())
-    return digest.hexdigest()[:32]
+    key = (sources_digest(), versions, numba.__version__, llvmlite.__version__, machine, options)
+    return cache_folder("kernels") / hashlib.sha256(repr(key).encode()).hexdigest()[:32]
 
 
 def _checked(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from numba import njit
 
 from refnet.fast.kernels.finish import finish
 from refnet.fast.kernels.multiply import PANEL
-from refnet.fast.kernels.step import CONSTANT_ROWS, share
+from refnet.fast.kernels.step import CONSTANT_ROWS, places, share
 from refnet.fast.lanes import WIDTH, fma, load, splat
 
 
@@ -24,13 +24,7 @@ def depthwise(step, weights, arena, images, rank, ranks):  # type: ignore[no-unt
         constants_at = step.constants_at + plane // 2 * CONSTANT_ROWS * PANEL + plane % 2 * WIDTH
         for i in range(step.height):
             x_row = step.x_at + image * step.x_image + plane * step.x_plane + i * step.stride_down * step.x_row
-            y_at = step.y_at + image * step.y_image + plane * step.y_plane + i * step.y_row
-            residual_at = step.residual_at
-            if residual_at >= 0:
-                residual_at += image * step.residual_image + plane * step.residual_plane + i * step.residual_row
-            second_at = step.second_at
-            if second_at >= 0:
-                second_at += image * step.second_image + plane * step.second_plane + i * step.second_row
+            y_at, residual_at, second_at = places(step, image, plane, i, 0)
             for j in range(step.width):
                 total = splat(0.0)
                 tap_at = filters_at

@@ -12,7 +12,7 @@ from numba import njit
 
 from refnet.fast.kernels.finish import finish
 from refnet.fast.kernels.multiply import CHAIN, PANEL, ROWS, multiply, multiply_apart, multiply_pixels
-from refnet.fast.kernels.step import CONSTANT_ROWS, share
+from refnet.fast.kernels.step import CONSTANT_ROWS, places, share
 from refnet.fast.lanes import WIDTH, load
 
 
@@ -113,15 +113,9 @@ def _finish_pixels(step, weights, arena, sums_at, panel, image, i, first, count)
     for plane in range(2 * panel, min(2 * panel + 2, step.out_channels // WIDTH)):
         half = plane % 2 * WIDTH
         constants_at = step.constants_at + panel * CONSTANT_ROWS * PANEL + half
-        y_at = step.y_at + image * step.y_image + plane * step.y_plane + i * step.y_row
-        residual_at = step.residual_at
-        if residual_at >= 0:
-            residual_at += image * step.residual_image + plane * step.residual_plane + i * step.residual_row
-        second_at = step.second_at
-        if second_at >= 0:
-            second_at += image * step.second_image + plane * step.second_plane + i * step.second_row
+        y_at, residual_at, second_at = places(step, image, plane, i, first)
         for j in range(count):
-            at = (first + j) * WIDTH
+            at = j * WIDTH
             finish(
                 load(arena, sums_at + j * PANEL + half),
                 weights,

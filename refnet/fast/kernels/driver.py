@@ -4,6 +4,7 @@ import enum
 
 from numba import njit
 
+from refnet.fast.kernel_cache import cached
 from refnet.fast.kernels.dense import dense
 from refnet.fast.kernels.depthwise import depthwise
 from refnet.fast.kernels.direct import direct, direct_pixels
@@ -37,6 +38,7 @@ _READ, _WRITE, _WINOGRAD, _DIRECT, _PIXELS, _DEPTHWISE = (
 )
 
 
+@cached
 @njit(nogil=True)
 def drive(steps, segments, current, weights, arena, images, rank, ranks, meeting):  # type: ignore[no-untyped-def]
     """Run all steps on `images` images; every rank of a team calls it.

@@ -9,6 +9,8 @@ tensor holds the images of a whole run and not of a group only, `whole` is 1.
 import numpy as np
 from numba import njit
 
+from refnet.fast.lanes import WIDTH
+
 ACTIVATION = ("at", "image", "plane", "row", "whole")
 FIELDS = (
     "kernel",
@@ -44,3 +46,15 @@ STEP = np.dtype([(name, np.int64) for name in FIELDS])
 def share(count, rank, ranks):  # type: ignore[no-untyped-def]
     """The first and last of `count` things that are a rank's."""
     return count * rank // ranks, count * (rank + 1) // ranks
+
+
+@njit(nogil=True)
+def places(step, image, plane, i, j):  # type: ignore[no-untyped-def]
+    """Where pixel (i, j) of 16 output channels goes: y, residual, second; -1 where there is none."""
+    y_at = step.y_at + image * step.y_image + plane * step.y_plane + i * step.y_row + j * WIDTH
+    residual_at, second_at = step.residual_at, step.second_at
+    if residual_at >= 0:
+        residual_at += image * step.residual_image + plane * step.residual_plane + i * step.residual_row + j * WIDTH
+    if second_at >= 0:
+        second_at += image * step.second_image + plane * step.second_plane + i * step.second_row + j * WIDTH
+    return y_at, residual_at, second_at

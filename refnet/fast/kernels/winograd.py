@@ -23,10 +23,11 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from refnet.fast.kernel_cache import cached
 from refnet.fast.kernels import tiles
-from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_expanding, multiply_taps
+from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_pair, multiply_taps
 from refnet.fast.kernels.finish import emit_finish
-from refnet.fast.kernels.step import share
+from refnet.fast.kernels.step import places, share
 from refnet.fast.lanes import (
     FLOAT,
     INDEX,
@@ -166,6 +167,7 @@ _POINTS = tuple(np.float32(float(p)) for p in (0, tiles.A, -tiles.A, tiles.B, -t
 _SQUARES = tuple(np.float32(float(p**2)) for p in (0, tiles.A, -tiles.A, tiles.B, -tiles.B))
 
 
+@cached
 @njit(nogil=True)
 def expand_down(frequency, weights, at, channels, h, h_at):  # type: ignore[no-untyped-def]
     """One row of G g for the filters (IC, 9, 32) of a panel: h (IC, 3, 32)."""
@@ -299,48 +301,43 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                                 rows_here, arena, a_at, groups, v_plane, h, taps_at, arena, to, c, ahead
                             )
                         elif few:
-                            multiply_expanding(
-                                rows_here,
-                                arena,
-                                a_at,
-                                groups,
-                                v_plane,
-                                h,
-                                taps_at,
-                                _POINTS[j],
-                                _SQUARES[j],
-                                arena,
-                                to,
-                                c,
-                                ahead,
-                            )
+                            if j % 2:  # with the next frequency, at the negative point
+                                pair = v_stride, m_stride
+                                multiply_pair(
+                                    rows_here,
+                                    arena,
+                                    a_at,
+                                    groups,
+                                    v_plane,
+                                    h,
+                                    taps_at,
+                                    _POINTS[j],
+                                    _SQUARES[j],
+                                    arena,
+                                    to,
+                                    c,
+                                    ahead + c * WIDTH,
+                                    pair,
+                                )
                         else:
                             b_at = u_at + ((j - 1) * channels + c) * PANEL
                             multiply(rows_here, arena, a_at, groups, v_plane, arena, b_at, arena, to, c, b_at)
-            for plane in range(2 * panel, min(2 * panel + 2, out_planes)):
-                half = plane % 2 * WIDTH
-                constants_at = step.constants_at + panel * 4 * PANEL + half
-                for image in range(band_images):
-                    for i in range(band_rows):
-                        tile_height = min(4, height - 4 * (tile_0 + i))
-                        row, rare_row = image * band_rows + i, image * fours_down + i
-                        y_at = step.y_at + (image_0 + image) * step.y_image + plane * step.y_plane
-                        y_at += 4 * (tile_0 + i) * step.y_row
-                        residual_at = second_at = -1
-                        if step.residual_at >= 0:
-                            residual_at = step.residual_at + (image_0 + image) * step.residual_image
-                            residual_at += plane * step.residual_plane + 4 * (tile_0 + i) * step.residual_row
-                        if step.second_at >= 0:
-                            second_at = step.second_at + (image_0 + image) * step.second_image
-                            second_at += plane * step.second_plane + 4 * (tile_0 + i) * step.second_row
-                        for j in range(tiles_across):
-                            rows = (
-                                PANEL * (row * tiles_across + j),
-                                PANEL * (row * fours_across + j),
-                                PANEL * (rare_row * tiles_across + j),
-                                PANEL * (rare_row * fours_across + j),
+            for image in range(band_images):
+                for i in range(band_rows):
+                    tile_height = min(4, height - 4 * (tile_0 + i))
+                    row, rare_row = image * band_rows + i, image * fours_down + i
+                    for j in range(tiles_across):
+                        rows = (
+                            PANEL * (row * tiles_across + j),
+                            PANEL * (row * fours_across + j),
+                            PANEL * (rare_row * tiles_across + j),
+                            PANEL * (rare_row * fours_across + j),
+                        )
+                        for plane in range(2 * panel, min(2 * panel + 2, out_planes)):
+                            half = plane % 2 * WIDTH
+                            y_at, residual_at, second_at = places(
+                                step, image_0 + image, plane, 4 * (tile_0 + i), 4 * j
                             )
-                            across = 4 * j * WIDTH
                             gather_tile(
                                 tile_height,
                                 min(4, width - 4 * j),
@@ -351,13 +348,13 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                                 rare_down,
                                 rare_across,
                                 weights,
-                                constants_at,
+                                step.constants_at + panel * 4 * PANEL + half,
                                 arena,
-                                y_at + across,
+                                y_at,
                                 step.y_row,
-                                residual_at + across if residual_at >= 0 else -1,
+                                residual_at,
                                 step.residual_row,
-                                second_at + across if second_at >= 0 else -1,
+                                second_at,
                                 step.second_row,
                             )
         if step.by_channel:

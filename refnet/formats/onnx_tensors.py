@@ -71,7 +71,11 @@ def read_tensor(tensor: onnx.TensorProto, name: str, home: Home, span: Span | No
     if any(extent < 0 for extent in shape):
         raise ModelError(f"tensor {name!r} has shape {shape}; expected extents of at least 0")
     dtype = DTYPES[tensor.data_type]
-    array = _numbers(tensor, name, dtype, _count(shape), home, span).reshape(shape)
+    array = _numbers(tensor, name, dtype, _count(shape), home, span)
+    try:
+        array = array.reshape(shape)
+    except ValueError:
+        raise ModelError(f"tensor {name!r} has shape {shape}, which no array can have; the file is damaged") from None
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             array = array.astype(np.float32, copy=False)

@@ -144,10 +144,14 @@ def test_importing_refnet_imports_neither_onnx_nor_numba() -> None:
     import sys
 
     code = "import sys, refnet; print([m for m in ('onnx', 'numba', 'onnxruntime', 'PIL', 'rich') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_everything_public_is_in_all() -> None:
-    public = {name for name, value in vars(refnet).items() if not name.startswith("_") and not hasattr(value, "__path__")}
+    public = {
+        name for name, value in vars(refnet).items() if not name.startswith("_") and not hasattr(value, "__path__")
+    }
     modules = {name for name in public if type(getattr(refnet, name)).__name__ == "module"}
     assert public - modules == set(refnet.__all__)

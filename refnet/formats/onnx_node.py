@@ -1,12 +1,16 @@
 """A node as the file says it, its attributes taken one by one so that none is overlooked."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+import numpy as np
 
 from refnet.errors import ModelError, UnsupportedModelError
 from refnet.graph import Array, Attribute
 
 Value: TypeAlias = Attribute | Array
+
+T = TypeVar("T")
 
 
 class FileNode:
@@ -43,34 +47,27 @@ class FileNode:
 
     def integer(self, name: str, default: int | None = None) -> int:
         """Take a whole number; without a default it must be there."""
-        value = self._take(name, int, "an integer", default)
-        assert isinstance(value, int)
-        return value
+        return self._take(name, int, "an integer", default)
 
-    def real(self, name: str, default: float) -> float:
-        """Take a number; the file keeps it in float32."""
-        value = self._take(name, float, "a float", default)
-        assert isinstance(value, float)
-        return value
+    def real(self, name: str, default: float | None = None) -> float:
+        """Take a number, which the file keeps in float32; without a default it must be there."""
+        return self._take(name, float, "a float", default)
 
     def text(self, name: str, default: str) -> str:
         """Take a word."""
-        value = self._take(name, str, "a string", default)
-        assert isinstance(value, str)
-        return value
+        return self._take(name, str, "a string", default)
 
     def integers(self, name: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """Take a list of whole numbers; without a default it must be there."""
-        value = self._take(name, tuple, "a list of integers", default)
-        assert isinstance(value, tuple)
-        if not all(isinstance(number, int) for number in value):
-            raise ModelError(f"attribute {name} is {value}; expected a list of integers")
-        return tuple(int(number) for number in value)
+        return self._take_list(name, int, "a list of integers", default)
 
-    def value(self, name: str) -> Value:
-        """Take an attribute of any kind that is there."""
-        self._asked.add(name)
-        return self._attributes.pop(name)
+    def reals(self, name: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
+        """Take a list of numbers; without a default it must be there."""
+        return self._take_list(name, float, "a list of floats", default)
+
+    def tensor(self, name: str) -> Array:
+        """Take an array, which must be there."""
+        return self._take(name, np.ndarray, "a tensor", None)
 
     def only(self, name: str, accepted: int, why: str) -> None:
         """Take a whole number that must be the accepted one, its default."""
@@ -84,7 +81,8 @@ class FileNode:
             understood = ", ".join(sorted(self._asked)) or "no attributes"
             raise UnsupportedModelError(f"attribute {name} = {_short(value)}; refnet understands {understood} here")
 
-    def _take(self, name: str, kind: type, called: str, default: Value | None) -> Value:
+    def _take(self, name: str, kind: type[T], called: str, default: T | None) -> T:
+        """Take a value of this Python type, or the default."""
         self._asked.add(name)
         if name not in self._attributes:
             if default is None:
@@ -94,6 +92,13 @@ class FileNode:
         if not isinstance(value, kind):
             raise ModelError(f"attribute {name} is {_short(value)}; expected {called}")
         return value
+
+    def _take_list(self, name: str, kind: type[T], called: str, default: tuple[T, ...] | None) -> tuple[T, ...]:
+        """Take a tuple of values of this Python type, or the default."""
+        values = self._take(name, tuple, called, default)
+        if not all(isinstance(value, kind) for value in values):
+            raise ModelError(f"attribute {name} is {_short(values)}; expected {called}")
+        return values
 
 
 def _short(value: Value) -> str:

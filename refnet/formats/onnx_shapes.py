@@ -80,4 +80,6 @@ class Shapes:
     def _inputs(self, shapes: Mapping[str, Known], node: Node) -> dict[str, Known] | None:
         """What is known of a node's inputs, if it is all of them."""
         found = {name: self._look_up(shapes, name) for name in node.inputs if name}
-        return {name: known for name, known in found.items() if known is not None} if None not in found.values() else None
+        return (
+            {name: known for name, known in found.items() if known is not None} if None not in found.values() else None
+        )

@@ -22,7 +22,11 @@ def topological_order(nodes: Sequence[FileNode], given: Iterable[str], outputs: 
         If a name is made twice, made by no one, or made from itself.
     """
     maker: dict[str, int] = {}
-    known = set(given)
+    known: set[str] = set()
+    for name in given:
+        if not name or name in known:
+            raise ModelError(f"there are two graph inputs named {name!r}" if name else "a graph input has no name")
+        known.add(name)
     for i, node in enumerate(nodes):
         for name in filter(None, node.outputs):
             if name in maker or name in known:

@@ -78,7 +78,13 @@ def of_absolute_values(op, **attributes):
 def _conv(x, weight, bias=None, *, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
     said = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     terms = int(np.prod(weight.shape[1:])) + 1
-    onnx = {"strides": stride, "pads": padding, "dilations": dilation, "group": groups, "kernel_shape": weight.shape[2:]}
+    onnx = {
+        "strides": stride,
+        "pads": padding,
+        "dilations": dilation,
+        "group": groups,
+        "kernel_shape": weight.shape[2:],
+    }
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return Case("Conv", inputs, said, onnx, terms=terms, magnitude=of_absolute_values("Conv", **said))
 
@@ -180,7 +186,9 @@ CASES = (
     _pool("AveragePool", IMAGE, (3, 3), padding=(1, 1, 1, 1), count_include_pad=0),
     _pool("AveragePool", IMAGE, (3, 3), stride=(2, 2), padding=(1, 1, 1, 1), count_include_pad=1),
     _pool("AveragePool", IMAGE, (2, 2), stride=(2, 2), ceil_mode=1, count_include_pad=0, opset=19),
-    _pool("AveragePool", IMAGE, (3, 3), stride=(3, 2), padding=(1, 1, 1, 1), ceil_mode=1, count_include_pad=1, opset=19),
+    _pool(
+        "AveragePool", IMAGE, (3, 3), stride=(3, 2), padding=(1, 1, 1, 1), ceil_mode=1, count_include_pad=1, opset=19
+    ),
     Case("GlobalAveragePool", (IMAGE,), terms=31, magnitude=of_absolute_values("GlobalAveragePool")),
     _gemm(normal(3, 7), normal(5, 7), normal(5), trans_b=1),
     _gemm(normal(3, 7), normal(7, 5)),

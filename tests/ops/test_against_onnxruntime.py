@@ -8,8 +8,8 @@ from tests.ops.cases import CASES
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-import onnx  # noqa: E402
-import onnxruntime  # noqa: E402
+import onnx
+import onnxruntime
 
 onnxruntime.set_default_logger_severity(3)
 

@@ -18,7 +18,10 @@ def convolutions(draw):
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     padding = draw(st.tuples(*[st.integers(0, 2)] * 4))
-    least = [max(1, d * (k - 1) + 1 - padding[i] - padding[i + 2]) for i, (k, d) in enumerate(zip(kernel, dilation))]
+    least = [
+        max(1, d * (k - 1) + 1 - padding[i] - padding[i + 2])
+        for i, (k, d) in enumerate(zip(kernel, dilation, strict=True))
+    ]
     image = [extent + draw(st.integers(0, 4)) for extent in least]
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -101,11 +104,23 @@ def test_flops_count_products_additions_and_bias():
 @pytest.mark.parametrize(
     ("x", "weight", "bias", "attributes", "message"),
     [
-        ((3, 8, 8), (4, 3, 3, 3), None, {}, r"x has shape \(3, 8, 8\) and weight \(4, 3, 3, 3\); expected \(N, IC, H, W\)"),
+        (
+            (3, 8, 8),
+            (4, 3, 3, 3),
+            None,
+            {},
+            r"x has shape \(3, 8, 8\) and weight \(4, 3, 3, 3\); expected \(N, IC, H, W\)",
+        ),
         ((1, 5, 8, 8), (4, 3, 3, 3), None, {}, r"weight has shape \(4, 3, 3, 3\) with groups = 1; expected \(OC, 5 / "),
         ((1, 4, 8, 8), (3, 2, 3, 3), None, {"groups": 2}, r"with groups = 2; .* with OC a multiple of groups"),
         ((1, 3, 8, 8), (4, 3, 3, 3), (3,), {}, r"bias has shape \(3,\); expected \(4,\)"),
-        ((1, 3, 2, 8), (4, 3, 3, 3), None, {}, r"a window of \(3, 3\) .* does not fit an image of \(2, 8\) with padding"),
+        (
+            (1, 3, 2, 8),
+            (4, 3, 3, 3),
+            None,
+            {},
+            r"a window of \(3, 3\) .* does not fit an image of \(2, 8\) with padding",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(x, weight, bias, attributes, message):

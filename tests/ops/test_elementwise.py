@@ -41,7 +41,9 @@ def test_integers_divide_towards_zero():
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Pow"])
 def test_shapes_that_do_not_broadcast_are_refused(op):
-    with pytest.raises(ShapeError, match=r"shapes \(64,\) and \(1, 64, 7, 7\) do not broadcast; expected equal extents"):
+    with pytest.raises(
+        ShapeError, match=r"shapes \(64,\) and \(1, 64, 7, 7\) do not broadcast; expected equal extents"
+    ):
         OPERATORS[op].output_shape(Known((64,)), Known((1, 64, 7, 7)))
 
 
@@ -54,16 +56,17 @@ def test_a_power_keeps_the_dtype_of_its_base():
 def test_sigmoid_is_right_to_a_few_roundings(seed):
     x = np.random.default_rng(seed).normal(scale=20, size=9)
     expected = oracle.sigmoid(x)
-    assert_within(sigmoid(x), expected, gamma(EXPONENTIAL + 3) * oracle.floats(expected))
+    assert_within(sigmoid(x), expected, gamma(EXPONENTIAL + 2) * oracle.floats(expected))
 
 
 @given(st.integers(1, 9), seeds)
 def test_softmax_is_right_to_a_few_roundings(n, seed):
     x = np.random.default_rng(seed).normal(size=(2, n))
     expected = oracle.softmax_last_axis(x)
-    # x - max is rounded at most by u * |x - max|, which exp turns into a relative error.
-    terms = EXPONENTIAL + n + 1 + 2 * np.ptp(x)
-    assert_within(softmax(x, axis=-1), expected, 2 * gamma(terms) * oracle.floats(expected))
+    # Above and below the line stand exponentials: of x - max, rounded by at most u times itself, which exp turns
+    # into a relative error. Then n - 1 additions and a division.
+    terms = 2 * (np.ptp(x) + EXPONENTIAL) + n
+    assert_within(softmax(x, axis=-1), expected, gamma(terms) * oracle.floats(expected))
 
 
 def test_softmax_does_not_overflow():
@@ -127,7 +130,8 @@ def test_nothing_happens_at_inference(op):
 
 
 @pytest.mark.parametrize(
-    ("op", "count"), [("Add", 1), ("Sub", 1), ("Mul", 1), ("Div", 1), ("Pow", 1), ("Sqrt", 1), ("Relu", 1), ("Sigmoid", 3)]
+    ("op", "count"),
+    [("Add", 1), ("Sub", 1), ("Mul", 1), ("Div", 1), ("Pow", 1), ("Sqrt", 1), ("Relu", 1), ("Sigmoid", 3)],
 )
 def test_costs_an_element(op, count):
     assert OPERATORS[op].flops((2, 3), Known((2, 3)), Known((2, 3))) == 6 * count

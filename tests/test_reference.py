@@ -6,10 +6,8 @@ import pytest
 
 from refnet import reference
 from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
-from refnet.formats.onnx_reader import read_model
 from refnet.graph import Graph, Node, Tensor
 from refnet.ops.conv import conv
-from tests import localdata
 from tests.comparison import assert_within
 
 
@@ -242,27 +240,3 @@ def test_free_extents_are_shown_as_n():
     subject = graph([Node("n", "Relu", ("x",), "y")], inputs=(("x", (None, 3, None)),))
     with pytest.raises(ShapeError, match=r"expected \(N, 3, N\)"):
         reference.run(subject, {"x": images()})
-
-
-@pytest.mark.parametrize(
-    ("model", "size", "values"),
-    [
-        ("models/mobilefacenet-arcface-mxnet.onnx", 112, 255),
-        ("models/mobilefacenet-arcface-opset19.onnx", 112, 1),
-        ("models/face_detection_yunet_2023mar.onnx", 640, 255),
-        ("openvino-ir/narrow.onnx", 112, 255),
-    ],
-)
-def test_real_files_agree_with_onnxruntime(model, size, values):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    path = localdata.path(model)
-    network = read_model(path)
-    x = (np.random.default_rng(0).random((1, 3, size, size)) * values).astype(np.float32)
-    feeds = {network.inputs[0].name: x}
-    results = reference.run(network, feeds)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    for name, y in zip(results, session.run(list(results), feeds), strict=True):
-        error = np.linalg.norm(y - results[name]) / np.linalg.norm(results[name])
-        assert error < 1e-5, f"{name}: relative error {error:.3g}"

@@ -62,7 +62,7 @@ def _value(attribute: onnx.AttributeProto, label: str, home: Home) -> Value:
         case _KINDS.UNDEFINED:
             raise ModelError(f"{label}: attribute {attribute.name} has no type; the file is damaged")
         case other:
-            kind = _KINDS.AttributeType.Name(other) if other in _KINDS.AttributeType.values() else other
+            kind = _KINDS.AttributeType.Name(other)
             raise UnsupportedModelError(
                 f"{label}: attribute {attribute.name} is of type {kind}; refnet reads numbers, strings and tensors"
             )

@@ -29,6 +29,7 @@ from refnet.graph import Array, Graph, Node, Source, Tensor
 IR_VERSIONS = (3, 14)
 OPSETS = (7, 28)
 
+_NOT_TEXT = "the file is damaged: a name in it is not text; download or copy it again"
 _LARGE_BYTES = 4096  # a page; smaller weights are as quick to parse as to skip
 
 
@@ -64,7 +65,7 @@ def read_model(path: Path) -> Graph:
     except RefnetError as error:
         raise type(error)(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: the file is damaged: a name in it is not text; download or copy it again") from error
+        raise ModelError(f"{path}: {_NOT_TEXT}") from error
 
 
 def _parse(skeleton: bytes) -> onnx.ModelProto:
@@ -78,6 +79,8 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     oldest, newest = IR_VERSIONS
     if not oldest <= model.ir_version <= newest:
         raise UnsupportedModelError(f"the file has IR version {model.ir_version}; refnet reads {oldest} to {newest}")
+    if not all(isinstance(name, str) for name in _names(model)):
+        raise ModelError(_NOT_TEXT)
     if not model.graph.output:
         raise ModelError("the file is not a network: its graph has no output")
     if model.functions:
@@ -85,6 +88,19 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     if model.graph.sparse_initializer:
         raise UnsupportedModelError("the file holds sparse weights; refnet reads dense ones")
     return model
+
+
+def _names(model: onnx.ModelProto) -> Iterator[object]:
+    """Every name that the reader uses; protobuf gives bytes for what is not UTF-8."""
+    graph = model.graph
+    yield from (model.producer_name, model.producer_version, graph.name)
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (named.name for named in (*graph.initializer, *graph.input, *graph.output))
+    for tensor in graph.initializer:
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _opset(model: onnx.ModelProto) -> int:

@@ -48,7 +48,7 @@ def read_tensor(tensor: onnx.TensorProto, what: str, home: Home, span: Span | No
     ----------
     tensor : onnx.TensorProto
         Without its numbers, if they are at `span`.
-    name : str
+    what : str
         For errors.
     home : Home
     span : Span, optional

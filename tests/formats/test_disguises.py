@@ -39,7 +39,7 @@ LFS = (
         (bytes(4) + b"ORTM" + bytes(30), "this is a model in ONNX Runtime's own ORT format"),
         (bytes(257) + b"ustar" + bytes(30), "this is a tar archive"),
         (b"Hello, I am no model.", "the file is not an ONNX model, or it is damaged: a field has the wire type 4"),
-        (b"A text of 25 letters here", "the file is truncated, or not an ONNX model: it has 25 bytes"),
+        (b":a text of 26 letters here", "the file is truncated, or not an ONNX model: it has 26 bytes"),
         (b"\x0f\x0f\x0f", "the file is not an ONNX model, or it is damaged: a field has the wire type 7"),
         (b"\x08\x03", "the file is not an ONNX model: it holds no graph"),
     ],

@@ -77,6 +77,12 @@ def test_an_absent_optional_input_is_passed_over():
     assert infer_images(subject)["y"].shape == (2, 3, 8, 8)
 
 
+def test_an_absent_input_may_stand_before_a_present_one():
+    said = {"mode": "nearest", "coordinate_transformation": "asymmetric", "nearest_mode": "floor"}
+    subject = graph(Node("up", "Resize", ("x", "", "sizes"), "y", said), sizes=np.array([2, 3, 16, 16]))
+    assert infer_images(subject)["y"].shape == (2, 3, 16, 16)
+
+
 def test_flops_of_a_node():
     subject = graph(Node("conv", "Conv", ("x", "w", "b"), "y"), w=np.zeros((5, 3, 1, 1)), b=np.zeros(5))
     assert flops(subject.nodes[0], infer_images(subject)) == (2 * 3 + 1) * 2 * 5 * 64

@@ -27,7 +27,7 @@ def test_a_slope_of_rank_one_runs_over_columns():
 
 def test_zero_and_what_is_above_pass_unchanged():
     x = np.array([0.0, -0.0, 5.0, np.inf])
-    y = prelu(x, np.array(0.25))
+    y = prelu(x, np.array(-0.25))
     assert_within(y, x)
     assert np.signbit(y).tolist() == [False, True, False, False]
 

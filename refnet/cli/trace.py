@@ -1,5 +1,6 @@
 """`refnet trace`: the tensors inside the network, in a file."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from refnet.cli.console import progress, say
 from refnet.cli.embed import crop_size
 from refnet.cli.options import ModelOption, OutputOption, open_model
 from refnet.faces.image import read_crop
+from refnet.graph import Array
 from refnet.provenance import provenance
 from refnet.reference import matching
 
@@ -40,10 +42,13 @@ def trace(
     total = len(matching(network.graph, layers))
     with progress("tracing", total) as advance:
 
-        def counted():  # type: ignore[no-untyped-def]
-            for pair in network.stream(images, layers):
-                yield pair
-                advance()
-
-        written = write_trace(output, counted(), images, provenance(network).to_json())
+        tensors = _counted(network.stream(images, layers), advance)
+        written = write_trace(output, tensors, images, provenance(network).to_json())
     say(f"{len(written)} tensors in {output}")
+
+
+def _counted(tensors: Iterator[tuple[str, Array]], advance: Callable[[], None]) -> Iterator[tuple[str, Array]]:
+    """The same tensors; advances once each is used."""
+    for tensor in tensors:
+        yield tensor
+        advance()

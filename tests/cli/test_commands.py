@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,72 @@ def test_inspect_prints_every_layer_and_the_totals(capsys: pytest.CaptureFixture
     assert "LResNet100E-IR no; conv0: conv0_weight has shape (4, 3, 3, 3); expected (64, 3, 3, 3)" in out
     assert main(["inspect", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["layers"]) == 412
+
+
+def test_trace_writes_the_tensors_that_match(capsys: pytest.CaptureFixture[str], tmp_path: Path, narrow_path: Path) -> None:
+    target = tmp_path / "t.npz"
+    assert main(["trace", A, "--layers", "stage4_unit3_*", "--layers", "fc1", "-o", str(target)]) == 0
+    assert f"7 tensors in {target}" in capsys.readouterr().err
+    with np.load(target) as file:
+        assert file["stage4_unit3_bn3"].shape == (1, 32, 7, 7)
+        assert np.array_equal(file["fc1"], refnet.load(narrow_path, engine="reference")(sample_images()[:1]))
+
+
+def test_trace_refuses_a_pattern_without_tensors_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["trace", A, "--layers", "stage9_*", "-o", str(tmp_path / "t.npz")]) == 2
+    assert "pattern 'stage9_*' matches no tensor" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_validate_agrees_with_its_own_trace_and_departs_from_a_changed_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target = tmp_path / "t.npz"
+    assert main(["trace", A, "-o", str(target)]) == 0
+    assert main(["validate", "--against", str(target)]) == 0
+    assert "412 of 412 tensors agree with trace t.npz" in capsys.readouterr().out
+    with np.load(target) as file:
+        tensors = dict(file)
+    tensors["stage2_unit3_relu1"] = tensors["stage2_unit3_relu1"] * 1.001
+    np.savez(target, **tensors)
+    assert main(["validate", "--against", str(target), "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["first_departure"] == "stage2_unit3_relu1"
+    assert result["agrees"] is False
+
+
+def test_validate_against_onnxruntime_compares_every_tensor(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra oracle)")
+    assert main(["validate", "--image", A, "--image", B]) == 0
+    out = capsys.readouterr().out
+    assert "412 of 412 tensors agree with onnxruntime" in out
+    assert "degrees apart" in out
+    assert out.count("BatchNormalization") == 154
+
+
+def test_validate_says_how_to_install_a_missing_onnxruntime(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["validate"]) == 5
+    assert "pip install 'refnet[oracle]'" in capsys.readouterr().err
+
+
+def test_validate_refuses_a_trace_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["validate", "--against", str(tmp_path / "absent.npz")]) == 4
+    assert "there is no trace" in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_demo_makes_embeds_compares_and_proves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra oracle)")
+    assert main(["demo"]) == 0
+    printed = capsys.readouterr()
+    assert "412 of 412 tensors agree with onnxruntime" in printed.out
+    assert SYNTHETIC in printed.out
+    assert "make the full-size model" in printed.err
+    (made,) = (tmp_path / "cache" / "models" / "arcfaceresnet100-8").iterdir()
+    assert made.stat().st_size == 261_036_388
 
 
 def test_models_make_list_and_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_graph_inputs_and_constants_are_not_yielded():
 
 
 def test_nodes_that_no_wanted_tensor_needs_are_not_computed():
-    # The last node would fail: its constant is missing from what the others need, and is no number.
+    # What they would make of a constant that is no number would show.
     unit = residual_unit()
     unit.constants["w"][:] = np.nan
     (name, value), *rest = reference.stream(unit, {"x": images()}, ["conv0"])
@@ -234,6 +234,11 @@ def test_a_model_that_does_not_fit_itself_is_the_models_fault():
         reference.run(graph([Node("n", "Add", ("x", "k"), "y")], k=np.ones(7)), {"x": images()})
     with pytest.raises(UnsupportedModelError, match=r"node 'n' \(Gelu\)"):
         reference.run(graph([Node("n", "Gelu", ("x",), "y")]), {"x": images()})
+
+
+def test_what_refnet_lacks_is_not_blamed_on_the_images():
+    with pytest.raises(UnsupportedModelError, match=r"node 'n' \(Gelu\)"):
+        reference.run(graph([Node("n", "Gelu", ("x",), "y")]), {"x": images()[..., :5]})
 
 
 def test_free_extents_are_shown_as_n():

@@ -1,7 +1,7 @@
 """How far one array is from another, in three figures; counted up part by part, so that neither need be whole."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,6 +34,11 @@ class Sums:
     expected: float = 0.0
     product: float = 0.0
 
+    @classmethod
+    def unequal(cls) -> "Sums":
+        """The sums of arrays that cannot be compared element by element."""
+        return cls(max_abs=math.inf, difference=math.inf)
+
     def and_of(self, actual: Array, expected: Array) -> "Sums":
         """These sums, with another part's added; both of the same shape.
 
@@ -42,9 +47,11 @@ class Sums:
         >>> Sums().and_of(np.array([3.0, 4.0]), np.array([3.0, 0.0])).figures()
         Difference(max_abs=4.0, relative_l2=1.3333333333333333, cosine=0.6)
         """
+        if self.max_abs == math.inf:
+            return self
         a, b = (np.asarray(x, dtype=np.float64).reshape(-1) for x in (actual, expected))
         if not np.isfinite(a).all():
-            return replace(self, max_abs=math.inf, difference=math.inf, actual=math.inf)
+            return self.unequal()
         d = a - b
         return Sums(
             max(self.max_abs, float(abs(d).max(initial=0))),

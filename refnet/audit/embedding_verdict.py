@@ -57,7 +57,7 @@ def embedding_verdict(ours: Array, theirs: Array, exact: Array) -> EmbeddingVerd
     pairs = "of this image with any embedding" if change is None else "of any two of these images"
     sentence = (
         f"No decision on the similarity {pairs}, at any threshold t, can differ between the two "
-        f"unless the similarity is within {margin:.1e} of t."
+        f"unless the similarity is within {1.05 * margin:.1e} of t."  # two digits, never rounded down
     )
     return EmbeddingVerdict(rows, change, margin, sentence)
 
@@ -89,7 +89,7 @@ def _unit(vectors: Array) -> Array:
 
 
 def _relative(actual: Array, expected: Array) -> float:
-    """||actual - expected|| / ||expected||"""
+    """||actual - expected|| / ||expected||; where expected is zero, 0 or 1."""
     length = float(np.linalg.norm(expected))
     error = float(np.linalg.norm(actual - expected))
     return error / length if length else float(error > 0)

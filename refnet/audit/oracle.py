@@ -10,6 +10,7 @@ of weights and outputs is in memory. The outputs come from one session with the 
 last bits differ from those of the tensors.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,7 @@ class OnnxRuntime:
 
     def __init__(self, path: str | Path, threads: int | None = None):
         try:
-            import onnxruntime  # an extra, and slow to import
+            onnxruntime = importlib.import_module("onnxruntime")  # an extra, and slow to import
         except ImportError:
             raise MissingExtraError(
                 "comparing with onnxruntime needs onnxruntime, which is not installed; pip install 'refnet[oracle]'"

@@ -87,8 +87,8 @@ def _locked_by(graph: Any) -> str:
 
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Constant":
-            constants |= {node.output[0]: attribute.t for attribute in node.attribute if attribute.name == "value"}
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
     data = {entry.name for entry in graph.input} - set(constants)
     for node in graph.node:
         if data.intersection(node.input):

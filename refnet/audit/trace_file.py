@@ -161,7 +161,7 @@ class TraceFile:
 
 def _array(member: IO[bytes], size: int) -> Array:
     """Read one ``.npy``, whose header must not promise more than the member holds."""
-    version = np.lib.format.read_magic(member)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(member)
     if version not in HEADERS:
         raise ValueError(f"it has version {version} of the .npy format; refnet reads (1, 0) and (2, 0)")
     shape, fortran, dtype = HEADERS[version](member)

@@ -26,9 +26,11 @@ def canonical(node: FileNode, reading: Reading) -> Canonical:
     rule = RULES.get(node.op)
     if rule is None:
         raise UnsupportedModelError(f"refnet does not implement this operator; it implements {', '.join(RULES)}")
-    result = rule(node, reading)
+    op, inputs, attributes = rule(node, reading)
     node.finish()
-    return result
+    while inputs and not inputs[-1]:
+        inputs = inputs[:-1]
+    return op, inputs, attributes
 
 
 def constant_value(node: FileNode) -> Array:
@@ -176,7 +178,7 @@ def _resize(node: FileNode, reading: Reading) -> Canonical:
     x, _, *extents = (*node.inputs, "", "")[: max(len(node.inputs), 3)]
     extents = ["" if _is_empty(name, reading) else name for name in extents]  # opset 11 leaves scales empty for sizes
     attributes = {"mode": mode, "coordinate_transformation": transformation, "nearest_mode": nearest_mode}
-    return node.op, _stripped(x, *extents), attributes
+    return node.op, (x, *extents), attributes
 
 
 def _shape(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
@@ -253,14 +255,6 @@ def _is_empty(name: str, reading: Reading) -> bool:
     """Whether an input is absent, or a constant of no elements."""
     value = reading.value(name) if name else None
     return not name or (value is not None and value.size == 0)
-
-
-def _stripped(*names: str) -> tuple[str, ...]:
-    """The names without absent ones at the end."""
-    kept = list(names)
-    while kept and not kept[-1]:
-        kept.pop()
-    return tuple(kept)
 
 
 RULES: Mapping[str, Callable[[FileNode, Reading], Canonical]] = {

@@ -14,22 +14,23 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from refnet.errors import ModelError, RefnetError, ShapeError, UnsupportedModelError
+from refnet.errors import ModelError, RefnetError, UnsupportedModelError
 from refnet.formats.disguises import refuse_other_files
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_attributes import file_node
 from refnet.formats.onnx_dialect import canonical, constant_value
 from refnet.formats.onnx_node import FileNode
 from refnet.formats.onnx_reading import Reading
+from refnet.formats.onnx_signature import graph_input, graph_output
 from refnet.formats.onnx_structure import topological_order
-from refnet.formats.onnx_tensors import DTYPES, Home, read_tensor
+from refnet.formats.onnx_tensors import Home, read_tensor
 from refnet.formats.wire import Span, split
-from refnet.graph import Array, Graph, Node, Source, Tensor
+from refnet.graph import Array, Graph, Node, Source
 
 IR_VERSIONS = (3, 14)
 OPSETS = (7, 28)
 
-_NOT_TEXT = "the file is damaged: a name in it is not text; download or copy it again"
+_NOT_TEXT = "the file is damaged: a name in it is not printable text; download or copy it again"
 _LARGE_BYTES = 4096  # a page; smaller weights are as quick to parse as to skip
 
 
@@ -58,14 +59,16 @@ def read_model(path: Path) -> Graph:
     path = Path(path)
     try:
         refuse_other_files(path)
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            skeleton, spans = split(data, _LARGE_BYTES)
         with path.open("rb") as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                skeleton, spans = split(data, _LARGE_BYTES)
             return _graph(_parse(skeleton), spans, Home(file, path.parent, Notes()), path)
     except RefnetError as error:
         raise type(error)(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: {_NOT_TEXT}") from error
+    except OSError as error:
+        raise ModelError(f"{path}: the file cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
 def _parse(skeleton: bytes) -> onnx.ModelProto:
@@ -79,7 +82,7 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     oldest, newest = IR_VERSIONS
     if not oldest <= model.ir_version <= newest:
         raise UnsupportedModelError(f"the file has IR version {model.ir_version}; refnet reads {oldest} to {newest}")
-    if not all(isinstance(name, str) for name in _names(model)):
+    if not all(isinstance(name, str) and name.isprintable() for name in _names(model)):
         raise ModelError(_NOT_TEXT)
     if not model.graph.output:
         raise ModelError("the file is not a network: its graph has no output")
@@ -91,7 +94,7 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
 
 
 def _names(model: onnx.ModelProto) -> Iterator[object]:
-    """Every name that the reader uses; protobuf gives bytes for what is not UTF-8."""
+    """Every name that the reader uses or an error may show; protobuf gives bytes for what is not UTF-8."""
     graph = model.graph
     yield from (model.producer_name, model.producer_version, graph.name)
     yield from (entry.domain for entry in model.opset_import)
@@ -124,7 +127,7 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
     file_nodes = [file_node(node, home) for node in proto.node]
     read = {name for node in file_nodes for name in node.inputs} | {output.name for output in proto.output}
     weights = _weights(proto, spans, home, read)
-    inputs = tuple(_tensor(info) for info in proto.input if info.name not in weights)
+    inputs = tuple(graph_input(info) for info in proto.input if info.name not in weights)
     constants = {name: array for name, array in weights.items() if array is not None}
     ordered = topological_order(
         file_nodes, [*weights, *(tensor.name for tensor in inputs)], [output.name for output in proto.output]
@@ -135,7 +138,7 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
         reading.notes.add("nodes are not in computable order in the file, and were sorted", str(file_nodes[0]))
     for name in (name for name, array in weights.items() if array is None):
         reading.notes.add("no node reads this weight, and it was left out", f"tensor {name!r}")
-    outputs = tuple(_output(info, reading) for info in proto.output)
+    outputs = tuple(graph_output(info, reading) for info in proto.output)
     used = {name for node in nodes for name in node.inputs} | {tensor.name for tensor in outputs}
     return Graph(
         name=proto.name,
@@ -177,41 +180,8 @@ def _nodes(ordered: Sequence[FileNode], reading: Reading) -> Iterator[Node]:
                 if reading.is_read(name):
                     raise UnsupportedModelError(f"its output {name!r} is used; refnet gives only the first output")
             op, inputs, attributes = canonical(said, reading)
-        except (ModelError, ShapeError) as error:
+        except ModelError as error:
             raise type(error)(f"{said}: {error}") from error
         node = Node(said.name, op, inputs, said.outputs[0], attributes)
         reading.add(node)
         yield node
-
-
-def _output(info: onnx.ValueInfoProto, reading: Reading) -> Tensor:
-    """A graph output, with the shape that its nodes give it where that is known."""
-    declared = _tensor(info)
-    known = reading.known(info.name)
-    if known is None:
-        return declared
-    free = reading.shapes.carries_batch(info.name) and declared.shape[:1] == (None,)
-    made = (None, *known.shape[1:]) if free else known.shape
-    if len(made) != len(declared.shape) or any(
-        said not in (None, extent) for said, extent in zip(declared.shape, known.shape, strict=True)
-    ):
-        reading.notes.add(f"the file declares shape {declared.shape}; its nodes give {made}", f"output {info.name!r}")
-    if not reading.shapes.carries_batch(info.name):
-        reading.notes.add(
-            f"its first axis is not the batch; compute {reading.shapes.batch} at a time", f"output {info.name!r}"
-        )
-    return Tensor(info.name, declared.dtype, made)
-
-
-def _tensor(info: onnx.ValueInfoProto) -> Tensor:
-    """A graph input or output as the file declares it; extents of 0 and -1 are how some exporters say free."""
-    tensor_type = info.type.tensor_type
-    if not info.type.HasField("tensor_type") or tensor_type.elem_type not in DTYPES:
-        raise UnsupportedModelError(
-            f"{info.name!r} is not a tensor of {', '.join(str(dtype) for dtype in DTYPES.values())}, "
-            "which are the inputs and outputs that refnet implements"
-        )
-    if not tensor_type.HasField("shape"):
-        raise UnsupportedModelError(f"{info.name!r} declares no shape; refnet needs at least the number of axes")
-    extents = (axis.dim_value if axis.HasField("dim_value") else 0 for axis in tensor_type.shape.dim)
-    return Tensor(info.name, str(DTYPES[tensor_type.elem_type]), tuple(n if n > 0 else None for n in extents))

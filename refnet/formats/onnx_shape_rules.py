@@ -118,6 +118,8 @@ def transpose(node: FileNode, reading: Reading) -> Canonical:
 def _pool(node: FileNode, reading: Reading, dilation: tuple[int, ...]) -> dict[str, Attribute]:
     """What both poolings have."""
     kernel = node.integers("kernel_shape")
+    if len(kernel) != 2:
+        raise UnsupportedModelError(f"kernel_shape = {kernel}; refnet implements two spatial axes")
     stride = node.integers("strides", (1, 1))
     ceil_mode = node.integer("ceil_mode", 0)
     if ceil_mode and node.text("auto_pad", "NOTSET") != "NOTSET":

@@ -1,12 +1,13 @@
 """Shapes while a file is read: what the weights must fit, and which axis is the batch.
 
-Every shape is followed twice, for the batch the file declares and for another one. Where the two differ, in the
-first axis and by just these two numbers, that axis is the batch: no other reading gives both.
+Every shape is followed twice, for the batch the file declares and for another one. A first axis that has just these
+two numbers, while all other axes have the same in both, is the batch. (Images that a Transpose interleaved and a
+Reshape cut up again would pass for a batch as well; at the batch that the file declares, that changes nothing.)
 """
 
 from collections.abc import Iterable, Mapping
 
-from refnet.errors import ModelError, ShapeError
+from refnet.errors import ModelError
 from refnet.graph import Array, Node, Tensor
 from refnet.ops.inference import infer_node
 from refnet.ops.operator import Known
@@ -30,7 +31,7 @@ class Shapes:
         inputs = list(inputs)
         declared = next((tensor.shape[0] for tensor in inputs if tensor.shape), None)
         self.batch = 1 if declared is None else declared
-        self._other = 7 if self.batch != 7 else 5  # primes: a product that a Reshape makes is told from the batch
+        self._other = self.batch + 6
         self._constants = constants
         self._first: dict[str, Known] = {}
         self._second: dict[str, Known] = {}
@@ -50,7 +51,7 @@ class Shapes:
         return self._look_up(self._first, name)
 
     def carries_batch(self, name: str) -> bool:
-        """Whether the first axis of a tensor is the batch, beyond doubt."""
+        """Whether the first axis of a tensor is known to be the batch."""
         first, second = self._look_up(self._first, name), self._look_up(self._second, name)
         return (
             first is not None
@@ -69,7 +70,7 @@ class Shapes:
         if second is not None:
             try:
                 self._second[node.output] = infer_node(node, second)
-            except (ModelError, ShapeError):
+            except ModelError:
                 return  # the file is sound for its own batch; `carries_batch` is False from here on
 
     def _look_up(self, shapes: Mapping[str, Known], name: str) -> Known | None:

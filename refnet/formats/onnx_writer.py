@@ -75,7 +75,7 @@ def _graph(graph: Graph, form: Form) -> Iterator[Chunk]:
         yield from tensor
     inputs = list(graph.inputs)
     if form.weights_are_inputs:
-        inputs += [Tensor(name, str(array.dtype), array.shape) for name, array in constants.items()]
+        inputs += [Tensor(name, array.dtype.name, array.shape) for name, array in constants.items()]
     for field, declared in ((11, inputs), (12, graph.outputs)):
         for tensor_info in declared:
             yield delimited(field, _value_info(tensor_info))
@@ -105,7 +105,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
 
 def _tensor(name: str, array: Array, *, raw: bool) -> list[Chunk]:
     """TensorProto, its numbers a view of the array where the machine's byte order allows."""
-    dtype = str(array.dtype)
+    dtype = array.dtype.name
     if dtype not in DATA_TYPES:
         raise UsageError(f"constant {name!r} has dtype {dtype}; expected one of {', '.join(DATA_TYPES)}")
     start = b"".join(integer(1, extent) for extent in array.shape) + integer(2, DATA_TYPES[dtype])

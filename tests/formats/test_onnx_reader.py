@@ -107,6 +107,17 @@ def test_an_output_gets_the_shape_that_its_nodes_give(tmp_path: Path) -> None:
     assert graph.source.notes == ("output 'y': the file declares shape (1, 100); its nodes give (1, 192)",)
 
 
+def test_an_output_without_a_shape_gets_one_or_is_refused(tmp_path: Path) -> None:
+    for extents, shape in (((None, 3, 8, 8), (None, 192)), ((1, 3, 8, 8), (None, 192))):
+        proto = model([node("Flatten", ["x"])], x=extents)
+        proto.graph.output[0].type.tensor_type.ClearField("shape")
+        assert read(proto, tmp_path).outputs == (Tensor("y", "float32", shape),)
+    proto = model([node("Flatten", ["x"])], x=(None, 3, None, None))
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(UnsupportedModelError, match="output 'y' declares no shape, and none follows from the inputs"):
+        read(proto, tmp_path)
+
+
 def test_opset_entries_of_other_domains_are_no_matter(tmp_path: Path) -> None:
     proto = model([node("Relu", ["x"])])
     proto.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
@@ -160,7 +171,7 @@ def input_of(kind: onnx.TypeProto) -> Callable[[onnx.ModelProto], None]:
         (
             input_of(onnx.helper.make_tensor_type_proto(1, None)),
             UnsupportedModelError,
-            "'x' declares no shape; refnet needs at least the number of axes",
+            "input 'x' declares no shape; refnet needs at least the number of axes",
         ),
     ],
 )
@@ -234,17 +245,18 @@ def test_any_bytes_give_one_clear_sentence(tmp_path: Path, data: bytes) -> None:
     assert survives(data, tmp_path) is None
 
 
-def test_a_name_that_is_not_text_is_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [b"\xff\xff\xff\xff", b"re\nu", b"\x1b[1m"])
+def test_a_name_that_is_not_text_is_damage(tmp_path: Path, name: bytes) -> None:
     path = write(model([node("Relu", ["x"])]), tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"relu", b"\xff\xff\xff\xff"))
-    with pytest.raises(ModelError, match="the file is damaged: a name in it is not text"):
+    path.write_bytes(path.read_bytes().replace(b"relu", name))
+    with pytest.raises(ModelError, match="the file is damaged: a name in it is not printable text"):
         read_model(path)
 
 
 def test_a_word_that_is_not_text_is_damage(tmp_path: Path) -> None:
     path = write(model([node("MaxPool", ["x"], kernel_shape=[1, 1], auto_pad="VALID")]), tmp_path)
     path.write_bytes(path.read_bytes().replace(b"VALID", b"\xff\xff\xff\xff\xff"))
-    with pytest.raises(ModelError, match="the file is damaged: a name in it is not text"):
+    with pytest.raises(ModelError, match="the file is damaged: a name in it is not printable text"):
         read_model(path)
 
 

@@ -134,8 +134,8 @@ def test_a_target_that_both_read_is_freed_for_one_only(tmp_path: Path) -> None:
 def test_an_output_without_the_batch_in_front_is_noted(tmp_path: Path) -> None:
     graph = read(one("Reshape", 13, weights={"t": np.array([-1, 7], INT)}), tmp_path)
     assert graph.source.notes == (
-        "output 'y': the file declares shape (None, None, None, None); its nodes give (24, 7)",
         "output 'y': its first axis is not the batch; compute 1 at a time",
+        "output 'y': the file declares shape (None, None, None, None); its nodes give (24, 7)",
     )
 
 
@@ -213,6 +213,7 @@ CONV = {"w": ramp(4, 3, 3, 3)}
             one("MaxPool", 11, x=(3, 8, 7), kernel_shape=[2, 2], auto_pad="SAME_UPPER"),
             "x has shape (3, 8, 7); expected (N, C, H, W)",
         ),
+        (one("MaxPool", 11, x=(1, 3, 8), kernel_shape=[2]), "kernel_shape = (2,); refnet implements two spatial axes"),
         (one("Conv", 11, weights=CONV, pads=[1, 1]), "node 'conv' (Conv): attribute padding = (1, 1)"),
         (one("Conv", 11, weights=CONV, kernel_shape=[5, 5]), "kernel_shape is (5, 5), but weight 'w' has shape (4, 3, 3, 3)"),
         (

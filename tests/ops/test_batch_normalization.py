@@ -70,6 +70,16 @@ def test_three_axes_are_refused():
         output_shape(Known((1, 64, 7)), *[Known((64,))] * 4, epsilon=1e-5)
 
 
+def test_a_variance_is_refused_where_no_root_can_be_divided_by():
+    def accepts(var):
+        vector = Known((1,))
+        return output_shape(Known((1, 1)), vector, vector, vector, Known((1,), np.array([var])), epsilon=0.25)
+
+    assert accepts(0.0) == accepts(-0.125) == (1, 1)
+    with pytest.raises(ModelError, match=r"var is -0\.25 in channel 0"):
+        accepts(-0.25)
+
+
 def test_a_variance_below_zero_is_refused():
     vector = Known((2,))
     with pytest.raises(ModelError, match=r"var is -0\.5 in channel 1; expected var \+ epsilon \(1e-05\) above 0"):

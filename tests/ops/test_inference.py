@@ -60,14 +60,17 @@ def test_shape_arithmetic_is_computed_and_stays_int64():
 def test_small_constants_are_computed_through_and_large_ones_are_not():
     subject = graph(
         Node("small", "Reshape", ("slope", "target"), "s"),
+        Node("limit", "Relu", ("limit",), "limit_relu"),
         Node("large", "Relu", ("weight",), "l"),
         Node("out", "Identity", ("x",), "y"),
         slope=np.arange(4.0),
         target=np.array([1, -1, 1, 1]),
         weight=np.ones(4097),
+        limit=np.ones(4096),
     )
     known = infer_images(subject)
     assert known["s"].value.shape == (1, 4, 1, 1)
+    assert known["limit_relu"].value.shape == (4096,)
     assert known["l"].shape == (4097,)
     assert known["l"].value is None
 
@@ -110,6 +113,16 @@ def test_flops_of_a_node():
             Node("n", "Flatten", ("x",), "y", {"axis": 1.0}),
             UnsupportedModelError,
             "attribute axis = 1.0; expected a value such as 1",
+        ),
+        (
+            Node("n", "Flatten", ("x",), "y", {"axis": (1,)}),
+            UnsupportedModelError,
+            r"attribute axis = \(1,\); expected a value such as 1",
+        ),
+        (
+            Node("n", "Conv", ("x", "w"), "y", {"stride": 2}),
+            UnsupportedModelError,
+            r"attribute stride = 2; expected a value such as \(1, 1\)",
         ),
         (
             Node("n", "Conv", ("x", "w"), "y", {"padding": (1, 1)}),

@@ -192,11 +192,22 @@ def _products(case: _Case) -> Variance:
 
 def _mean(case: _Case) -> Variance:
     """The mean of K numbers: a sum, with weights 1/K."""
-    kernel = case.node.attributes.get("kernel")
-    terms = float(math.prod(kernel) if isinstance(kernel, tuple) else case.input(0).size / case.y.size)
-    squares = case.compute(np.square(case.input(0))) / terms
-    carried = None if case.variances[0] is None else case.compute(case.variances[0]) / terms
-    return _plus(case.rounded(terms / 3 + 2), ONE * terms / 6 * squares, carried)
+    terms = case.input(0).size / case.y.size
+    return _weighted(case, terms, 1 / terms)
+
+
+def _window_mean(case: _Case) -> Variance:
+    """The same where K differs from window to window, at the borders: no weight is above 1."""
+    kernel = case.node.attributes["kernel"]
+    assert isinstance(kernel, tuple)
+    return _weighted(case, float(math.prod(kernel)), 1)
+
+
+def _weighted(case: _Case, terms: float, weight: float) -> Variance:
+    """A sum of numbers with weights that add up to 1, none above `weight`: sum w^2 v <= weight * sum w v."""
+    own = ONE * (terms / 6) * weight * case.compute(np.square(case.input(0)))
+    carried = None if case.variances[0] is None else weight * case.compute(case.variances[0])
+    return _plus(case.rounded(terms / 3 + 2), own, carried)
 
 
 def _length(case: _Case) -> Variance:
@@ -242,7 +253,8 @@ RULES: dict[str, Callable[[_Case], Variance]] = {
     **dict.fromkeys(("Clip", "Relu"), _selects),
     **dict.fromkeys(("Add", "Sub"), _sum),
     **dict.fromkeys(("Conv", "Gemm", "MatMul"), _products),
-    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean"), _mean),
+    **dict.fromkeys(("GlobalAveragePool", "ReduceMean"), _mean),
+    "AveragePool": _window_mean,
     "BatchNormalization": _normalization,
     "Concat": _joins,
     "Div": _quotient,

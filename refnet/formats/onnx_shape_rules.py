@@ -146,6 +146,8 @@ def _padding(
         raise UnsupportedModelError(
             f"kernel_shape {kernel}, strides {stride}, dilations {dilation}; refnet implements two spatial axes"
         )
+    if min(stride) < 1:
+        raise UnsupportedModelError(f"strides = {stride}; refnet implements strides of at least 1")
     x = reading.known(node.inputs[0]) if node.inputs else None
     if x is None and set(stride) != {1}:
         raise UnsupportedModelError(

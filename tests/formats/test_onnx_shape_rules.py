@@ -214,6 +214,7 @@ CONV = {"w": ramp(4, 3, 3, 3)}
             "x has shape (3, 8, 7); expected (N, C, H, W)",
         ),
         (one("MaxPool", 11, x=(1, 3, 8), kernel_shape=[2]), "kernel_shape = (2,); refnet implements two spatial axes"),
+        (one("Conv", 11, weights=CONV, auto_pad="SAME_UPPER", strides=[1, 0]), "strides = (1, 0); refnet implements strides"),
         (one("Conv", 11, weights=CONV, pads=[1, 1]), "node 'conv' (Conv): attribute padding = (1, 1)"),
         (one("Conv", 11, weights=CONV, kernel_shape=[5, 5]), "kernel_shape is (5, 5), but weight 'w' has shape (4, 3, 3, 3)"),
         (

@@ -5,9 +5,10 @@ be shared. What ONNX Runtime cannot run as shipped is repaired in a copy in memo
 
 The tensors and the outputs come from different sessions. A tensor that an optimiser fuses away cannot be looked at, so
 for the tensors the optimisations are off, and the model is run in slices of a few nodes, each a small model fed by the
-one before: the numbers are those of the whole (each node runs the same kernel on the same input), but no more than a slice
-of weights and outputs is in memory. The outputs come from one session with the optimisations that its users have; their
-last bits differ from those of the tensors.
+one before: the numbers are those of the whole (each node runs the same kernel on the same input), but beside the file
+itself only a slice's outputs, and the runtime's own copy of a slice's weights, are in memory. The outputs come from one
+session with the optimisations that its users have, made when the file is let go; their last bits differ from those of
+the tensors.
 """
 
 import importlib

@@ -50,6 +50,11 @@ class InputContract:
         low, high = (-self.mean * self.scale, (255 - self.mean) * self.scale)
         return f"{low:g}..{high:g}"
 
+    def sentence(self) -> str:
+        """The contract in words, and how each part of it is known."""
+        assumed = "" if self.inside else " if it is an ArcFace export"
+        return f"values {self.values}{assumed}: {self.evidence}. Channel order is not in the file; ArcFace releases take RGB"
+
     def prepare(self, pixels: Array) -> Array:
         """Bring pixels 0..255 to what the graph's input takes: (N, 3, H, W) float32, a copy only where needed."""
         x = np.asarray(pixels, dtype=np.float32)

@@ -36,7 +36,7 @@ def provenance(network: Network) -> Provenance:
         model_sha256=sha256(path) if path else "",
         model_note=network.synthetic or "",
         engine=network.engine,
-        input=f"RGB, {network.contract.values}; {network.contract.evidence}",
+        input=f"RGB, values {network.contract.values}",
         refnet=version("refnet"),
         numpy=version("numpy"),
     )

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from refnet.errors import ModelError, ShapeError, UsageError
+from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
 from refnet.graph import Array, Graph, Node, Tensor
 from refnet.ops import OPERATORS
 from refnet.ops.inference import infer
@@ -67,7 +67,7 @@ def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = (
     feeds : {graph input: array}
         As in `run`.
     patterns : sequence of str
-        Names or globs (``*``, ``?``, ``[...]``; upper and lower case differ), such as ``"stage3_*_plus"``. Nodes that
+        Names or globs (``*``, ``?``, ``[...]``; upper and lower case differ), such as ``"stage3_*"``. Nodes that
         no matching tensor needs are not computed.
 
     Yields
@@ -109,6 +109,8 @@ def _checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     arrays = {name: _fed(tensor, feeds[name]) for name, tensor in declared.items()}
     try:
         infer(graph, {name: array.shape for name, array in arrays.items()})
+    except UnsupportedModelError:
+        raise
     except ModelError as error:
         for name, tensor in declared.items():
             if not _as_declared(arrays[name].shape, tensor):

@@ -30,7 +30,7 @@ def floats(x):
 
 def conv(x, weight, bias=None, *, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
     x, weight = exact(x), exact(weight)
-    n_extent, ic_extent, h, w = x.shape
+    n_extent, _, h, w = x.shape
     oc_extent, ic_per_group, kh, kw = weight.shape
     top, left, bottom, right = padding
     oh = (h + top + bottom - dilation[0] * (kh - 1) - 1) // stride[0] + 1

@@ -62,11 +62,15 @@ def test_pixels_are_left_alone_where_the_graph_scales() -> None:
 def test_a_constant_minus_the_image_is_no_scaling() -> None:
     graph = _graph(("Sub", 127.5))
     turned = Node("n0", "Sub", ("c0", "data"), "t0")
-    assert not input_contract(Graph("g", graph.inputs, graph.outputs, (turned, *graph.nodes[1:]), graph.constants)).inside
+    assert not input_contract(
+        Graph("g", graph.inputs, graph.outputs, (turned, *graph.nodes[1:]), graph.constants)
+    ).inside
 
 
 def test_two_inputs_or_no_image_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"the model takes data \(1, 3, 112, 112\), data .*expected one input of images"):
+    with pytest.raises(
+        ModelError, match=r"the model takes data \(1, 3, 112, 112\), data .*expected one input of images"
+    ):
         input_contract(_graph(inputs=(IMAGE, IMAGE)))
     with pytest.raises(ModelError, match="expected one input of images"):
         input_contract(_graph(inputs=(Tensor("x", "float32", (1, 512)),)))

@@ -68,7 +68,11 @@ def test_arithmetic_of_a_network_worked_by_hand() -> None:
         if name.endswith("_moving_var"):
             parameters[name] += 4.0 - resnet100.EPSILON
     parameters |= {"scalar_op2": np.array([127.5]), "scalar_op3": np.array([1 / 128])}
-    parameters |= {"pre_fc1_bias": np.array([3.0, -1.0]), "fc1_gamma": np.array([2.0, 2.0]), "fc1_beta": np.array([0.5, 0.0])}
+    parameters |= {
+        "pre_fc1_bias": np.array([3.0, -1.0]),
+        "fc1_gamma": np.array([2.0, 2.0]),
+        "fc1_beta": np.array([0.5, 0.0]),
+    }
     embedding = resnet100.network(
         resnet100.Arithmetic(parameters), np.full((1, 3, 112, 112), 9.0), (1, 1, 1, 1), (1, 1, 1, 1), 2
     )

@@ -88,7 +88,7 @@ def inspect_network(network: Network) -> Inspection:
         notes=graph.source.notes,
         input=tensor.name,
         input_declared=tensor.shape,
-        input_contract=f"RGB (as trained; the file does not say), values {network.contract.values}: {network.contract.evidence}",
+        input_contract=network.contract.sentence(),
         outputs=tuple(output.name for output in graph.outputs),
         conformance=conformance(graph),
         operators=dict(Counter(node.op for node in graph.nodes).most_common()),

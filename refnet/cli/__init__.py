@@ -21,6 +21,7 @@ app = App(
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
+    suppress_keyboard_interrupt=False,
 )
 _COMMANDS = {
     "demo": "Make or find a model, embed two faces, compare them, prove the numbers.",

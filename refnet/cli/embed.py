@@ -9,15 +9,15 @@ from cyclopts import Parameter
 
 from refnet.cli.console import complain, progress, say
 from refnet.cli.options import ModelOption, open_model
-from refnet.errors import InputError, ModelError
-from refnet.faces.embedding_file import EmbeddingSet, json_lines, write_embeddings
+from refnet.errors import InputError, ModelError, UsageError
+from refnet.faces.embedding_file import EmbeddingSet, check_form, json_lines, write_embeddings
 from refnet.faces.image import find_images, read_crop
 from refnet.network import Network
 from refnet.provenance import provenance
 
 
 def embed(
-    inputs: Annotated[list[Path], Parameter(name="INPUT")],
+    inputs: Annotated[list[Path], Parameter(name="INPUT", allow_leading_hyphen=True)],
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -32,6 +32,8 @@ def embed(
     output
         FILE.npz, FILE.csv or FILE.jsonl. Default: JSON lines on stdout.
     """
+    if output is not None:
+        check_form(output)
     paths = find_images(_with_stdin(inputs))
     network = open_model(model)
     height, width = crop_size(network)
@@ -79,6 +81,8 @@ def _with_stdin(inputs: list[Path]) -> list[Path]:
     for entry in inputs:
         if str(entry) == "-":
             paths += [Path(line) for line in sys.stdin.read().splitlines() if line.strip()]
+        elif str(entry).startswith("-"):
+            raise UsageError(f"Unknown option: {entry}. See `refnet embed --help`; a file of that name is ./{entry}")
         else:
             paths.append(entry)
     return paths

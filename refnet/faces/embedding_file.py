@@ -46,11 +46,15 @@ class EmbeddingSet:
 
 def write_embeddings(path: Path, embeddings: EmbeddingSet) -> None:
     """Write to `path` in the form its suffix names; the file is whole or not there."""
-    writer = _WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected {', '.join(_WRITERS)}")
+    check_form(path)
     with replacing(path) as file:
-        writer(file, embeddings)
+        _WRITERS[path.suffix.lower()](file, embeddings)
+
+
+def check_form(path: Path) -> None:
+    """Refuse a path whose suffix names no form, before any work is done for it."""
+    if path.suffix.lower() not in _WRITERS:
+        raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected {', '.join(_WRITERS)}")
 
 
 def json_lines(embeddings: EmbeddingSet) -> str:

@@ -4,15 +4,17 @@ Source: onnx.proto, TensorProto. Does not cover strings, complex numbers, bfloat
 but bool.
 """
 
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from numpy.typing import DTypeLike
 
 from refnet.errors import ModelError, UnsupportedModelError
-from refnet.formats.onnx_dialects import DATA_TYPES
+from refnet.formats.notes import Notes
+from refnet.formats.onnx_forms import DATA_TYPES
 from refnet.formats.wire import Span
 from refnet.graph import Array
 
@@ -32,20 +34,21 @@ _SLICE = 1 << 16  # elements tested for NaN at a time: the mask of a slice stays
 
 
 class Home(NamedTuple):
-    """Where tensors come from: the open model file, and the folder that external data must be in."""
+    """Where tensors come from: the open model file, the folder that external data must be in; and what is noted."""
 
-    file: BinaryIO
+    file: BufferedReader
     folder: Path
+    notes: Notes
 
 
-def read_tensor(tensor: onnx.TensorProto, name: str, home: Home, span: Span | None = None) -> Array:
+def read_tensor(tensor: onnx.TensorProto, what: str, home: Home, span: Span | None = None) -> Array:
     """Read a tensor's numbers into an array of its own.
 
     Parameters
     ----------
     tensor : onnx.TensorProto
         Without its numbers, if they are at `span`.
-    name : str
+    what : str
         For errors.
     home : Home
     span : Span, optional
@@ -64,46 +67,52 @@ def read_tensor(tensor: onnx.TensorProto, name: str, home: Home, span: Span | No
     """
     if tensor.data_type not in DTYPES:
         said = _data_type_name(tensor.data_type)
-        raise UnsupportedModelError(f"tensor {name!r} has dtype {said}; refnet implements {', '.join(DATA_TYPES)}")
+        raise UnsupportedModelError(f"{what} has dtype {said}; refnet implements {', '.join(DATA_TYPES)}")
     if tensor.HasField("segment"):
-        raise UnsupportedModelError(f"tensor {name!r} is stored in segments; refnet implements whole tensors")
+        raise UnsupportedModelError(f"{what} is stored in segments; refnet implements whole tensors")
     shape = tuple(tensor.dims)
     if any(extent < 0 for extent in shape):
-        raise ModelError(f"tensor {name!r} has shape {shape}; expected extents of at least 0")
+        raise ModelError(f"{what} has shape {shape}; expected extents of at least 0")
     dtype = DTYPES[tensor.data_type]
-    array = _numbers(tensor, name, dtype, _count(shape), home, span).reshape(shape)
+    array = _numbers(tensor, what, dtype, _count(shape), home, span)
+    try:
+        array = array.reshape(shape)
+    except ValueError:
+        raise ModelError(f"{what} has shape {shape}, which no array can have; the file is damaged") from None
     if dtype.kind == "f":
+        if dtype != np.float32:
+            home.notes.add(f"the file keeps it as {dtype}; it is converted to float32", what)
         with np.errstate(over="ignore"):
             array = array.astype(np.float32, copy=False)
-        _refuse_not_finite(name, array)
+        _refuse_not_finite(what, array)
     return array
 
 
-def _numbers(tensor: onnx.TensorProto, name: str, dtype: np.dtype, count: int, home: Home, span: Span | None) -> Array:
+def _numbers(tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, home: Home, span: Span | None) -> Array:
     """The numbers in a row, from wherever they are."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        return _external(tensor, name, dtype, count, home.folder)
+        return _external(tensor, what, dtype, count, home.folder)
     field, number = _LISTS[tensor.data_type]
     if span is not None:
         if span.field not in (_RAW, number):
-            raise ModelError(f"tensor {name!r} has dtype {dtype}, but its numbers are of another; export the model again")
-        _check_size(name, span.size_bytes, dtype, count)
+            raise ModelError(f"{what} has dtype {dtype}, but its numbers are of another; export the model again")
+        _check_size(what, span.size_bytes, dtype, count)
         return _from_file(home.file, span.offset, dtype, count)
     values = getattr(tensor, field)
     if tensor.HasField("raw_data"):
         if values:
-            raise ModelError(f"tensor {name!r} holds its numbers twice, raw and as {field}; export the model again")
-        _check_size(name, len(tensor.raw_data), dtype, count)
+            raise ModelError(f"{what} holds its numbers twice, raw and as {field}; export the model again")
+        _check_size(what, len(tensor.raw_data), dtype, count)
         return _native(np.frombuffer(tensor.raw_data, dtype=_stored(dtype)), dtype)
     if len(values) != count:
-        raise ModelError(f"tensor {name!r} holds {len(values)} numbers in {field}; its shape asks for {count}")
+        raise ModelError(f"{what} holds {len(values)} numbers in {field}; its shape asks for {count}")
     if dtype == np.float16:
         bits = np.array(values, dtype=np.int32)  # float16 is kept as its 16 bits
         return bits.astype(np.uint16).view(np.float16)
     return np.array(values, dtype=dtype)
 
 
-def _from_file(file: BinaryIO, offset: int, dtype: np.dtype, count: int) -> Array:
+def _from_file(file: BufferedReader, offset: int, dtype: np.dtype, count: int) -> Array:
     """Read numbers straight from a file into a new array."""
     stored = np.empty(count, dtype=_stored(dtype))
     file.seek(offset)
@@ -112,21 +121,21 @@ def _from_file(file: BinaryIO, offset: int, dtype: np.dtype, count: int) -> Arra
     return _native(stored, dtype)
 
 
-def _external(tensor: onnx.TensorProto, name: str, dtype: np.dtype, count: int, folder: Path) -> Array:
+def _external(tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, folder: Path) -> Array:
     """Read numbers from a file beside the model."""
     said = {entry.key: entry.value for entry in tensor.external_data}
     unknown = set(said) - {"location", "offset", "length", "checksum"}
     if unknown or "location" not in said:
         raise UnsupportedModelError(
-            f"tensor {name!r} is external and says {sorted(said)}; refnet implements location, offset, length, checksum"
+            f"{what} is external and says {sorted(said)}; refnet implements location, offset, length, checksum"
         )
     location = said["location"]
     path = Path(location)
     if path.is_absolute() or ".." in path.parts or "\\" in location or "\0" in location:
-        raise ModelError(f"tensor {name!r} is external, in {location!r}; refnet reads only files in the model's folder")
+        raise ModelError(f"{what} is external, in {location!r}; refnet reads only files in the model's folder")
     if not (folder / path).resolve().is_relative_to(folder.resolve()):
         raise ModelError(
-            f"tensor {name!r} is external, in {location!r}, a link that leads out of the model's folder; "
+            f"{what} is external, in {location!r}, a link that leads out of the model's folder; "
             "copy the file itself there"
         )
     try:
@@ -135,36 +144,36 @@ def _external(tensor: onnx.TensorProto, name: str, dtype: np.dtype, count: int, 
             raise ValueError
     except ValueError:
         raise ModelError(
-            f"tensor {name!r} is external at offset {said.get('offset')!r}, length {said.get('length')!r}; "
+            f"{what} is external at offset {said.get('offset')!r}, length {said.get('length')!r}; "
             "expected whole numbers of bytes"
         ) from None
-    _check_size(name, length, dtype, count)
+    _check_size(what, length, dtype, count)
     try:
         with (folder / path).open("rb") as file:
             available = file.seek(0, 2)
             if offset + length > available:
                 raise ModelError(
-                    f"tensor {name!r} is external, in bytes {offset} to {offset + length} of {location!r}, "
+                    f"{what} is external, in bytes {offset} to {offset + length} of {location!r}, "
                     f"which has only {available}; download or copy that file again"
                 )
             return _from_file(file, offset, dtype, count)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ModelError(
-            f"tensor {name!r} is external, in {location!r}, which cannot be read ({reason}); put that file beside the model"
+            f"{what} is external, in {location!r}, which cannot be read ({reason}); put that file beside the model"
         ) from error
 
 
-def _check_size(name: str, size_bytes: int, dtype: np.dtype, count: int) -> None:
+def _check_size(what: str, size_bytes: int, dtype: np.dtype, count: int) -> None:
     """Refuse a number of bytes that is not that of the shape."""
     if size_bytes != count * dtype.itemsize:
         raise ModelError(
-            f"tensor {name!r} has {size_bytes} bytes of numbers; its shape asks for {count} of {dtype}, "
+            f"{what} has {size_bytes} bytes of numbers; its shape asks for {count} of {dtype}, "
             f"{count * dtype.itemsize} bytes"
         )
 
 
-def _refuse_not_finite(name: str, array: Array) -> None:
+def _refuse_not_finite(what: str, array: Array) -> None:
     """Refuse NaN and infinity, naming the first."""
     flat = array.reshape(-1)
     for start in range(0, flat.size, _SLICE):
@@ -173,7 +182,7 @@ def _refuse_not_finite(name: str, array: Array) -> None:
             first = start + int(np.argmin(finite))
             index = tuple(int(i) for i in np.unravel_index(first, array.shape))
             raise ModelError(
-                f"tensor {name!r} is {flat[first]} at {index}, as float32; expected finite numbers: "
+                f"{what} is {flat[first]} at {index}, as float32; expected finite numbers: "
                 "the file is damaged, or was exported from a model that diverged"
             )
 
@@ -199,6 +208,6 @@ def _native(stored: Array, dtype: np.dtype) -> Array:
 def _data_type_name(number: int) -> str:
     """What onnx calls a data type, in small letters."""
     try:
-        return onnx.TensorProto.DataType.Name(number).lower()
+        return str(onnx.TensorProto.DataType.Name(number)).lower()
     except ValueError:
         return f"number {number}, which ONNX does not know"

@@ -4,6 +4,7 @@ The messages' frames are written here by hand, because a protobuf object of the 
 second time, and a third while it is serialised. Field numbers are those of the ONNX specification (onnx.proto).
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ import numpy as np
 
 from refnet.errors import UsageError
 from refnet.files import replacing
-from refnet.formats.onnx_dialects import DATA_TYPES, Dialect, modern, mxnet
+from refnet.formats.onnx_forms import DATA_TYPES, Form, modern, mxnet
 from refnet.formats.wire import delimited, integer, varint
 from refnet.graph import Array, Attribute, Graph, Node, Tensor
 
@@ -42,39 +43,39 @@ def write_model(graph: Graph, path: Path, *, like: Literal["mxnet", "modern"] = 
     """
     if like not in LIKE:
         raise UsageError(f"like is {like!r}; expected one of {', '.join(LIKE)}")
-    dialect = mxnet(spatial) if like == "mxnet" else modern()
-    chunks = list(_model(graph, dialect))
+    form = mxnet(spatial) if like == "mxnet" else modern()
+    chunks = list(_model(graph, form))
     with replacing(path) as file:
         for chunk in chunks:
             file.write(chunk)
 
 
-def _model(graph: Graph, dialect: Dialect) -> Iterator[Chunk]:
+def _model(graph: Graph, form: Form) -> Iterator[Chunk]:
     """ModelProto."""
-    body = list(_graph(graph, dialect))
-    yield integer(1, dialect.ir_version)
-    if dialect.producer:
-        yield delimited(2, dialect.producer.encode())
+    body = list(_graph(graph, form))
+    yield integer(1, form.ir_version)
+    if form.producer:
+        yield delimited(2, form.producer.encode())
     yield _frame(7, body)
     yield from body
-    yield delimited(8, integer(2, dialect.opset))
+    yield delimited(8, integer(2, form.opset))
 
 
-def _graph(graph: Graph, dialect: Dialect) -> Iterator[Chunk]:
+def _graph(graph: Graph, form: Form) -> Iterator[Chunk]:
     """GraphProto."""
     constants = dict(graph.constants)
     for node in graph.nodes:
-        said = dialect.say(node, constants)
+        said = form.say(node, constants)
         constants.update(said.constants)
         yield delimited(1, _node(node, said.inputs, said.attributes))
     yield delimited(2, graph.name.encode())
     for name, array in constants.items():
-        tensor = _tensor(name, array, raw=dialect.raw)
+        tensor = _tensor(name, array, raw=form.raw)
         yield _frame(5, tensor)
         yield from tensor
     inputs = list(graph.inputs)
-    if dialect.weights_are_inputs:
-        inputs += [Tensor(name, str(array.dtype), array.shape) for name, array in constants.items()]
+    if form.weights_are_inputs:
+        inputs += [Tensor(name, array.dtype.name, array.shape) for name, array in constants.items()]
     for field, declared in ((11, inputs), (12, graph.outputs)):
         for tensor_info in declared:
             yield delimited(field, _value_info(tensor_info))
@@ -94,15 +95,17 @@ def _attribute(name: str, value: Attribute) -> bytes:
     if isinstance(value, str):
         return start + delimited(4, value.encode()) + integer(20, 3)
     if isinstance(value, float):
-        return start + b"\x15" + np.float32(value).astype("<f4").tobytes() + integer(20, 1)
+        return start + b"\x15" + struct.pack("<f", value) + integer(20, 1)
     if isinstance(value, int):
         return start + integer(3, value) + integer(20, 2)
-    return start + b"".join(integer(8, element) for element in value) + integer(20, 7)
+    if any(isinstance(element, float) for element in value):
+        return start + b"".join(b"\x3d" + struct.pack("<f", element) for element in value) + integer(20, 6)
+    return start + b"".join(integer(8, int(element)) for element in value) + integer(20, 7)
 
 
 def _tensor(name: str, array: Array, *, raw: bool) -> list[Chunk]:
     """TensorProto, its numbers a view of the array where the machine's byte order allows."""
-    dtype = str(array.dtype)
+    dtype = array.dtype.name
     if dtype not in DATA_TYPES:
         raise UsageError(f"constant {name!r} has dtype {dtype}; expected one of {', '.join(DATA_TYPES)}")
     start = b"".join(integer(1, extent) for extent in array.shape) + integer(2, DATA_TYPES[dtype])

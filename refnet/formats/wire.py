@@ -192,7 +192,7 @@ def _overrun(data: Buffer, needed: int) -> ModelError:
     """The error that says how much is missing; `needed` is the position up to which something was announced."""
     if needed > len(data):
         return ModelError(
-            f"the file is truncated or damaged: it has {len(data)} bytes, but announces something up to byte {needed}; "
-            "download or copy it again"
+            f"the file is truncated, or not an ONNX model: it has {len(data)} bytes, but announces something up to byte "
+            f"{needed}; download or copy it again"
         )
     return ModelError("the file is damaged: something in it is longer than what holds it; download or copy it again")

@@ -127,8 +127,8 @@ def _alike(said: Attribute, default: Attribute) -> bool:
 def _check_names(operator: Operator, node: Node, known: Mapping[str, Known]) -> None:
     """Refuse too few or too many inputs, unknown ones, and an output that exists already."""
     least, most = operator.arity
-    present = len(node.inputs) if most == ANY_NUMBER else len(node.inputs[:least])
-    if not least <= len(node.inputs) <= most or not all(node.inputs[:present]):
+    required = node.inputs if most == ANY_NUMBER else node.inputs[:least]
+    if not least <= len(node.inputs) <= most or not all(required):
         expected = f"{least} or more" if most == ANY_NUMBER else f"{least}" if least == most else f"{least} to {most}"
         raise ModelError(f"inputs are {node.inputs}; expected {expected}, the first {least} of them present")
     for name in node.inputs:

@@ -142,6 +142,6 @@ RESIZE = Operator(
     resize,
     output_shape,
     flops,
-    (2, 3),
+    (1, 3),
     {"mode": REQUIRED, "coordinate_transformation": REQUIRED, "nearest_mode": "round_prefer_floor"},
 )

@@ -4,7 +4,7 @@ from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
 from refnet.ops.operator import Known, Operator
-from refnet.ops.shapes import axis_index, integers
+from refnet.ops.shapes import axis_index, axis_indices, integers
 
 
 def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, steps: Array | None = None) -> Array:
@@ -16,7 +16,7 @@ def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, step
     starts, ends : (K,) integers
         As in a Python slice: counted from the end where negative, clamped where outside.
     axes : (K,) integers, optional
-        Absent: the first K.
+        Absent: the first K. None twice.
     steps : (K,) integers, optional
         Absent: 1. Not 0.
 
@@ -25,8 +25,14 @@ def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, step
     >>> slice_(np.arange(5), np.array([-1]), np.array([-9]), None, np.array([-2]))
     array([4, 2, 0])
     """
-    given = [None if array is None else Known(array.shape, array) for array in (starts, ends, axes, steps)]
-    return x[_cuts(x.shape, *given)]
+    cuts = _cuts(
+        x.shape,
+        Known(starts.shape, starts),
+        Known(ends.shape, ends),
+        None if axes is None else Known(axes.shape, axes),
+        None if steps is None else Known(steps.shape, steps),
+    )
+    return x[cuts]
 
 
 def output_shape(x: Known, starts: Known, ends: Known, axes: Known | None = None, steps: Known | None = None) -> Shape:
@@ -35,12 +41,8 @@ def output_shape(x: Known, starts: Known, ends: Known, axes: Known | None = None
     return tuple(len(range(*cut.indices(extent))) for cut, extent in zip(cuts, x.shape, strict=True))
 
 
-def _cuts(
-    shape: Shape, starts: Known | None, ends: Known | None, axes: Known | None, steps: Known | None
-) -> tuple[slice, ...]:
+def _cuts(shape: Shape, starts: Known, ends: Known, axes: Known | None, steps: Known | None) -> tuple[slice, ...]:
     """One Python slice for every axis."""
-    assert starts is not None
-    assert ends is not None
     first, last = integers("starts", starts), integers("ends", ends)
     along = tuple(range(len(first))) if axes is None else integers("axes", axes)
     step = (1,) * len(first) if steps is None else integers("steps", steps)
@@ -51,6 +53,7 @@ def _cuts(
         )
     if 0 in step:
         raise ShapeError(f"steps = {step}; expected none of them 0")
+    axis_indices(along, len(shape))
     cuts = [slice(None)] * len(shape)
     for axis, *cut in zip(along, first, last, step, strict=True):
         cuts[axis_index(axis, len(shape))] = slice(*cut)

@@ -29,7 +29,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Dialect:
+class Form:
     """One way of writing a graph down.
 
     Attributes
@@ -53,7 +53,7 @@ class Dialect:
     say: Callable[[Node, Constants], Said]
 
 
-def mxnet(spatial: int = 1) -> Dialect:
+def mxnet(spatial: int = 1) -> Form:
     """The form of MXNet's exporter of 2019; `spatial` is 0 in the real file of 2020 and 1 in that of 2022."""
     if spatial not in (0, 1):
         raise UsageError(f"spatial is {spatial}; expected 0 or 1")
@@ -73,10 +73,10 @@ def mxnet(spatial: int = 1) -> Dialect:
             del attributes["axis"]  # Flatten's default, which the exporter left out
         return Said(node.inputs, attributes)
 
-    return Dialect(ir_version=3, opset=8, producer="", raw=False, weights_are_inputs=True, say=say)
+    return Form(ir_version=3, opset=8, producer="", raw=False, weights_are_inputs=True, say=say)
 
 
-def modern() -> Dialect:
+def modern() -> Form:
     """The form of current exporters."""
 
     def say(node: Node, constants: Constants) -> Said:
@@ -91,7 +91,7 @@ def modern() -> Dialect:
             del given["axes"]  # no axes at all: the default, which is all of them
         return Said(inputs, _said(node, given, constants), added)
 
-    return Dialect(ir_version=8, opset=17, producer="refnet", raw=True, weights_are_inputs=False, say=say)
+    return Form(ir_version=8, opset=17, producer="refnet", raw=True, weights_are_inputs=False, say=say)
 
 
 def _said(node: Node, given: Attributes, constants: Constants) -> Attributes:

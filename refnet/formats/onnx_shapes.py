@@ -1,0 +1,86 @@
+"""Shapes while a file is read: what the weights must fit, and which axis is the batch.
+
+Every shape is followed twice, for the batch the file declares and for another one. A first axis that has just these
+two numbers, while all other axes have the same in both, is the batch. (Images that a Transpose interleaved and a
+Reshape cut up again would pass for a batch as well; at the batch that the file declares, that changes nothing.)
+"""
+
+from collections.abc import Iterable, Mapping
+
+from refnet.errors import ModelError
+from refnet.graph import Array, Node, Tensor
+from refnet.ops.inference import infer_node
+from refnet.ops.operator import Known
+
+
+class Shapes:
+    """What is known of each tensor so far.
+
+    A free batch is taken for 1. Other free extents are not guessed: what depends on them is unknown here, and is
+    checked when the size of an image is known.
+
+    Attributes
+    ----------
+    batch : int
+        The batch that the file declares, or 1.
+    checked : bool
+        Whether every input's shape is known, so that every weight is checked.
+    """
+
+    def __init__(self, inputs: Iterable[Tensor], constants: Mapping[str, Array]):
+        inputs = list(inputs)
+        declared = next((tensor.shape[0] for tensor in inputs if tensor.shape), None)
+        self.batch = 1 if declared is None else declared
+        self._other = self.batch + 6
+        self._constants = constants
+        self._first: dict[str, Known] = {}
+        self._second: dict[str, Known] = {}
+        self.checked = True
+        for tensor in inputs:
+            extents = tensor.shape[1:]
+            if None in extents:
+                self.checked = False
+                continue
+            rest = tuple(extent for extent in extents if extent is not None)
+            leads = tensor.shape[:1] and tensor.shape[0] in (None, declared)
+            self._first[tensor.name] = Known((self.batch, *rest) if leads else rest)
+            self._second[tensor.name] = Known((self._other, *rest) if leads else rest)
+
+    def known(self, name: str) -> Known | None:
+        """What is known of a tensor, or None."""
+        return self._look_up(self._first, name)
+
+    def carries_batch(self, name: str) -> bool:
+        """Whether the first axis of a tensor is known to be the batch."""
+        first, second = self._look_up(self._first, name), self._look_up(self._second, name)
+        return (
+            first is not None
+            and second is not None
+            and first.shape[:1] == (self.batch,)
+            and second.shape == (self._other, *first.shape[1:])
+        )
+
+    def add(self, node: Node) -> None:
+        """Learn a node's output; raises as `infer` does if its weights do not fit."""
+        first = self._inputs(self._first, node)
+        if first is None:
+            return
+        self._first[node.output] = infer_node(node, first)
+        second = self._inputs(self._second, node)
+        if second is not None:
+            try:
+                self._second[node.output] = infer_node(node, second)
+            except ModelError:
+                return  # the file is sound for its own batch; `carries_batch` is False from here on
+
+    def _look_up(self, shapes: Mapping[str, Known], name: str) -> Known | None:
+        if name in self._constants:
+            return Known(self._constants[name].shape, self._constants[name])
+        return shapes.get(name)
+
+    def _inputs(self, shapes: Mapping[str, Known], node: Node) -> dict[str, Known] | None:
+        """What is known of a node's inputs, if it is all of them."""
+        found = {name: self._look_up(shapes, name) for name in node.inputs if name}
+        return (
+            {name: known for name, known in found.items() if known is not None} if None not in found.values() else None
+        )

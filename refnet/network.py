@@ -16,9 +16,11 @@ from refnet import reference, watermark
 from refnet.contract import InputContract, input_contract
 from refnet.errors import InputError, ModelError, ShapeError, UsageError
 from refnet.graph import Array, Graph
+from refnet.ops.inference import infer
 
 EngineName = Literal["reference"]
 ENGINES: tuple[EngineName, ...] = ("reference",)
+SIDE = 112  # pixels; stands for an extent that the file leaves free, where any would do
 CHUNK = 8  # images computed at a time by the reference engine: bounds its memory, changes no number
 
 
@@ -99,6 +101,19 @@ class Network:
             )
         return self.graph.outputs[0].name
 
+    @cached_property
+    def _fixed_batch(self) -> int | None:
+        """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
+        declared = self.graph.inputs[0].shape
+        one = declared[0] or 1
+        extents = tuple(extent or SIDE for extent in declared[1:])
+        try:
+            known = infer(self.graph, {self.contract.name: (one + 1, *extents)})
+        except ModelError:
+            return one
+        free = all(known[tensor.name].shape[:1] == (one + 1,) for tensor in self.graph.outputs)
+        return None if free else one
+
     def run(self, images: Array) -> dict[str, Array]:
         """Compute every output, by name; images as in `__call__`."""
         return self._engine.run({self.contract.name: self._checked(images)})
@@ -138,6 +153,11 @@ class Network:
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
+        if self._fixed_batch not in (None, len(x)):
+            raise ShapeError(
+                f"there are {len(x)} images; the model computes {self._fixed_batch} at a time, because a tensor in it "
+                "mixes the batch with other axes"
+            )
         if self.contract.inside and (low < 0 or high > 255):
             raise InputError(
                 f"image values span {low:g} to {high:g}; expected 0 to 255: {self.contract.evidence}. "

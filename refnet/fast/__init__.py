@@ -1,0 +1,44 @@
+"""The fast engine: float32, compiled by numba, the same bits on every machine.
+
+    engine = refnet.fast.compile(graph)
+    embeddings = engine.run({"data": images})["fc1"]
+"""
+
+from typing import Literal
+
+from refnet.errors import UsageError
+from refnet.fast.plan import make_plan
+from refnet.fast.run import Engine
+from refnet.fast.team import Team
+from refnet.fast.team import usable_cores
+from refnet.graph import Graph
+
+__all__ = ["Engine", "compile"]
+
+
+def compile(graph: Graph, *, threads: int | None = None, memory: Literal["default", "low"] = "default") -> Engine:  # noqa: A001
+    """Make a network ready to run: simplify it, choose kernels, pack its weights.
+
+    Parameters
+    ----------
+    graph : Graph
+        Extents of its inputs, but for the first, must be fixed.
+    threads : int, optional
+        As many as there are usable cores.
+    memory : "default" or "low"
+        "low" keeps filters as they are, and takes longer. The bits are the same.
+
+    Raises
+    ------
+    ModelError, UnsupportedModelError
+        If the graph does not fit itself.
+    UsageError
+        If an input's size is left open.
+    """
+    shapes = {}
+    for tensor in graph.inputs:
+        if None in tensor.shape[1:]:
+            raise UsageError(f"input {tensor.name!r} has shape {tensor.shape}; expected all extents but the first fixed")
+        shapes[tensor.name] = tuple(int(extent or 0) for extent in tensor.shape[1:])
+    threads = usable_cores() if threads is None else threads
+    return Engine(make_plan(graph, shapes, threads=threads, low_memory=memory == "low"), Team(threads))

@@ -1,0 +1,1 @@
+"""Numba kernels: loops without policy. What runs where is decided by `plan`."""

@@ -1,0 +1,284 @@
+"""The register block of every matrix product: c = a b, or c += a b, for a few rows by 32 columns.
+
+All convolutions and fully connected layers end here. One chain of fused multiply-adds an element, over k from
+first to last and starting from zero, whatever the block: ``c[r, o] (+)= fma(a[r, K-1], b[K-1, o], ... fma(a[r, 0],
+b[0, o], 0))``. A caller that has more than `CHAIN` terms cuts them into chains of `CHAIN` and lets c add them up:
+long chains lose accuracy, and the cut is part of the bits.
+
+Source: the outer-product micro-kernel of BLIS (Van Zee and van de Geijn, ACM TOMS 41 (3), 2015, section 5).
+"""
+
+import enum
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from refnet.fast.lanes import (
+    FLOAT,
+    INDEX,
+    VECTOR,
+    WIDTH,
+    address,
+    constant,
+    emit_cases,
+    emit_fma,
+    emit_load,
+    emit_prefetch,
+    emit_splat,
+    emit_store,
+    offset,
+)
+
+PANEL = 2 * WIDTH  # columns of b and c
+CHAIN = 64  # terms that one chain of fused multiply-adds may have
+_UNROLL = 4  # 16 spills registers; 2, 4 and 8 are alike
+
+
+def _has_wide_registers() -> bool:
+    """Whether the code is compiled for 32 registers of 16 lanes (AVX-512), else for 16 registers or less."""
+    return "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
+
+
+# The register block follows the machine: it changes no sum. Beside it stand a row of b and one value of a.
+ROWS, VECTORS = (14, 2) if _has_wide_registers() else (6, 1)
+
+
+class Making(enum.IntEnum):
+    """How a row of b comes about."""
+
+    READ = 0
+    ONE = 1  # made from three taps: fma(point, tap 1, fma(square, tap 2, tap 0))
+    PAIR = 2  # the same for point and for -point, for two products at once
+
+
+MOST_ROWS = {Making.READ: ROWS, Making.ONE: ROWS - 2, Making.PAIR: ROWS // 2 - 1}  # the making needs registers, too
+_MADE_ROWS, _PAIR_ROWS = MOST_ROWS[Making.ONE], MOST_ROWS[Making.PAIR]
+
+
+@intrinsic(prefer_literal=True)
+def multiply_block(  # type: ignore[no-untyped-def]
+    typing_context, layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair
+):
+    """c (+)= a b for a few rows by 32 columns.
+
+    Parameters
+    ----------
+    layout : (literal row_stride, literal steps, literal b_stride, literal making)
+        Distance between two rows of a; a group of terms is 4 * steps values side by side in a; distance between two
+        rows of b; and how a row of b is made, see `Making`.
+    rows : int
+        1 to `MOST_ROWS[making]`.
+    a, a_at : float32 array, index
+    groups, group_step : int
+        How many groups, and how far the next one lies in a.
+    b, b_at : float32 array, index
+    point, square : float32
+        What b is made with.
+    c, c_at : float32 array, index
+        Row-major, 32 columns.
+    accumulate : int
+        0: overwrite c, else add to it.
+    ahead : int
+        Index in b from where one cache line a term and product is fetched for later.
+    pair : (int, int)
+        Where two products are made at once: how far the second lies in a, and in c.
+    """
+    row_stride, steps, b_stride, making = (literal.literal_value for literal in layout)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair = arguments
+        a_start = address(context, builder, signature.args[2], a, a_at)
+        b_start = address(context, builder, signature.args[6], b, b_at)
+        c_start = address(context, builder, signature.args[10], c, c_at)
+        ahead_start = address(context, builder, signature.args[6], b, ahead)
+        a_starts, c_starts = [a_start], [c_start]
+        if making == Making.PAIR:
+            a_starts.append(builder.gep(a_start, [builder.extract_value(pair, 0)], source_etype=FLOAT))
+            c_starts.append(builder.gep(c_start, [builder.extract_value(pair, 1)], source_etype=FLOAT))
+        square, point, minus = (emit_splat(builder, value) for value in (square, point, builder.fneg(point)))
+
+        def b_rows(b_now: Any, column: int) -> list[Any]:
+            """16 columns of a row of b, for each product."""
+            if making == Making.READ:
+                return [emit_load(builder, offset(builder, b_now, column))]
+            taps = [emit_load(builder, offset(builder, b_now, tap * PANEL + column)) for tap in range(3)]
+            even = emit_fma(builder, square, taps[2], taps[0])
+            points = (point, minus)[: len(a_starts)]
+            return [emit_fma(builder, p, taps[1], even) for p in points]
+
+        def emit(rows: int) -> None:
+            for column in range(0, PANEL, VECTORS * WIDTH):
+                _emit_block(
+                    builder,
+                    (rows, row_stride, steps, b_stride),
+                    (a_starts, groups, group_step),
+                    (offset(builder, b_start, column), b_rows),
+                    [offset(builder, start, column) for start in c_starts],
+                    accumulate,
+                    ahead_start,
+                )
+
+        emit_cases(builder, rows, range(1, MOST_ROWS[making] + 1), emit)
+        return context.get_dummy_value()
+
+    index, number = types.int64, types.float32
+    return types.void(
+        layout, index, a, index, index, index, b, index, number, number, c, index, index, index, pair
+    ), codegen
+
+
+def _emit_block(
+    builder: Any, layout: Any, left: Any, right: Any, c_starts: Any, accumulate: Any, ahead_start: Any
+) -> None:
+    """Two loops, over groups and over steps of four terms, with all sums of the block in registers."""
+    rows, row_stride, steps, b_stride = layout
+    (a_starts, groups, group_step), (b_start, b_rows) = left, right
+    products = range(len(a_starts))
+    block = [(n, r, v) for n in products for r in range(rows) for v in range(VECTORS)]
+    entry = builder.block
+    each_group, each_step, group_end, done = (
+        builder.append_basic_block(name) for name in ("each_group", "each_step", "group_end", "done")
+    )
+    builder.branch(each_group)
+
+    builder.position_at_end(each_group)
+    groups_left = builder.phi(INDEX)
+    *a_group, b_group, ahead_group = (builder.phi(b_start.type) for _ in range(len(a_starts) + 2))
+    group_sums = {at: builder.phi(VECTOR) for at in block}
+    builder.branch(each_step)
+
+    builder.position_at_end(each_step)
+    steps_left = builder.phi(INDEX)
+    *a_now, b_now, ahead_now = (builder.phi(b_start.type) for _ in range(len(a_starts) + 2))
+    sums = {at: builder.phi(VECTOR) for at in block}
+    new = dict(sums)
+    for k in range(_UNROLL):
+        b_k = [b_rows(offset(builder, b_now, k * b_stride), v * WIDTH) for v in range(VECTORS)]
+        for line in products:
+            emit_prefetch(builder, offset(builder, ahead_now, (k * len(a_starts) + line) * WIDTH))
+        for n in products:
+            for r in range(rows):
+                a_rk = emit_splat(builder, builder.load(offset(builder, a_now[n], r * row_stride + k), align=4))
+                for v in range(VECTORS):
+                    new[n, r, v] = emit_fma(builder, a_rk, b_k[v][n], new[n, r, v])
+    a_next, b_next = [offset(builder, a, _UNROLL) for a in a_now], offset(builder, b_now, _UNROLL * b_stride)
+    ahead_next = offset(builder, ahead_now, _UNROLL * len(a_starts) * WIDTH)
+    steps_next = builder.sub(steps_left, ir.Constant(INDEX, 1))
+    builder.cbranch(builder.icmp_signed(">", steps_next, ir.Constant(INDEX, 0)), each_step, group_end)
+
+    builder.position_at_end(group_end)
+    groups_next = builder.sub(groups_left, ir.Constant(INDEX, 1))
+    a_group_next = [builder.gep(a, [group_step], source_etype=FLOAT) for a in a_group]
+    builder.cbranch(builder.icmp_signed(">", groups_next, ir.Constant(INDEX, 0)), each_group, done)
+
+    loops = [
+        (groups_left, groups, groups_next, entry, group_end),
+        (b_group, b_start, b_next, entry, group_end),
+        (ahead_group, ahead_start, ahead_next, entry, group_end),
+        (steps_left, ir.Constant(INDEX, steps), steps_next, each_group, each_step),
+        (b_now, b_group, b_next, each_group, each_step),
+        (ahead_now, ahead_group, ahead_next, each_group, each_step),
+    ]
+    loops += [(a_group[n], a_starts[n], a_group_next[n], entry, group_end) for n in products]
+    loops += [(a_now[n], a_group[n], a_next[n], each_group, each_step) for n in products]
+    loops += [(group_sums[at], constant(0), new[at], entry, group_end) for at in block]
+    loops += [(sums[at], group_sums[at], new[at], each_group, each_step) for at in block]
+    for phi, first, following, before, again in loops:
+        phi.add_incoming(first, before)
+        phi.add_incoming(following, again)
+
+    builder.position_at_end(done)
+    c = {(n, r, v): offset(builder, c_starts[n], r * PANEL + v * WIDTH) for n, r, v in block}
+    with builder.if_else(builder.icmp_signed("!=", accumulate, ir.Constant(INDEX, 0))) as (add_to, overwrite):
+        with add_to:
+            for at in block:
+                emit_store(builder, builder.fadd(emit_load(builder, c[at]), new[at]), c[at])
+        with overwrite:
+            for at in block:
+                emit_store(builder, new[at], c[at])
+
+
+@njit(nogil=True)
+def multiply(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
+    """c (+)= a b for any number of rows 16 values apart, in blocks of nearly equal size; rows of b 32 apart."""
+    blocks = (rows + ROWS - 1) // ROWS
+    zero, done = np.float32(0), 0
+    for block in range(blocks):
+        count = (rows - done) // (blocks - block)
+        left, to = a_at + WIDTH * done, c_at + PANEL * done
+        multiply_block(
+            (16, 4, 32, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead, (0, 0)
+        )
+        done += count
+
+
+@njit(nogil=True)
+def multiply_taps(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
+    """The same with rows of b 96 apart: one of three taps."""
+    blocks = (rows + ROWS - 1) // ROWS
+    zero, done = np.float32(0), 0
+    for block in range(blocks):
+        count = (rows - done) // (blocks - block)
+        left, to = a_at + WIDTH * done, c_at + PANEL * done
+        multiply_block(
+            (16, 4, 96, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead, (0, 0)
+        )
+        done += count
+
+
+@njit(nogil=True)
+def multiply_pair(  # type: ignore[no-untyped-def]
+    rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair
+):
+    """Two products with rows of b made from three taps on the way, fma(+-point, b1, fma(square, b2, b0)): for few rows.
+
+    The second product's a and c lie `pair` further on.
+    """
+    if rows <= _PAIR_ROWS:
+        layout = (16, 4, 96, 2)
+        multiply_block(
+            layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair
+        )
+        return
+    blocks = (rows + _MADE_ROWS - 1) // _MADE_ROWS
+    for product in range(2):
+        done = 0
+        for block in range(blocks):
+            count = (rows - done) // (blocks - block)
+            left, to = a_at + product * pair[0] + WIDTH * done, c_at + product * pair[1] + PANEL * done
+            multiply_block(
+                (16, 4, 96, 1),
+                count,
+                a,
+                left,
+                groups,
+                group_step,
+                b,
+                b_at,
+                -point if product else point,
+                square,
+                c,
+                to,
+                accumulate,
+                ahead + product * groups * WIDTH * WIDTH,
+                (0, 0),
+            )
+            done += count
+
+
+@njit(nogil=True)
+def multiply_apart(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
+    """The same as `multiply` for at most `ROWS` rows that lie 32 values apart."""
+    zero = np.float32(0)
+    multiply_block((32, 4, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, accumulate, ahead, (0, 0))
+
+
+@njit(nogil=True)
+def multiply_pixels(rows, a, a_at, groups, group_step, b, b_at, c, c_at):  # type: ignore[no-untyped-def]
+    """The same for rows 4 values apart in groups of 12 terms: three pixels of up to four channels; overwrites c."""
+    zero = np.float32(0)
+    multiply_block((4, 3, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, 0, b_at, (0, 0))

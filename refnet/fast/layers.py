@@ -1,0 +1,177 @@
+"""What kernels can run, of a simplified graph: convolutions, fully connected layers and the scaling of an input.
+
+Weights are functions that compute them, in float64 with all that was folded into them, when they are packed: so no
+second copy of all weights ever exists, and each weight is rounded once. A node for which there is no kernel stays a
+`Node` and is run by its definition in `refnet.ops`, in float32.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from refnet.fast.simplify import FusedConv, constant_names, epilogue, evaluate, fuse
+from refnet.fast.simplify.editing import makers, sole_readers
+from refnet.fast.simplify.scaling import scaling_of
+from refnet.graph import Array, Graph, Node, Shape
+from refnet.ops.operator import Known
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A convolution and what follows it.
+
+    sum = x * weight + bias (+ residual);  y = slope * sum where sum < 0, else sum;  second = scale * y + shift.
+
+    Attributes
+    ----------
+    name : str
+        The convolution's node.
+    x, y, residual, second : str
+        Tensors, by the names they have in the graph; empty where there is none.
+    weight : () -> (OC, IC / groups, KH, KW) float64
+    weight_shape : (OC, IC / groups, KH, KW)
+    bias, slope, scale, shift : (OC,) float64
+    stride : (int, int)
+    padding : (top, left, bottom, right)
+    depthwise : bool
+        Every channel has a filter of its own.
+    """
+
+    name: str
+    x: str
+    y: str
+    residual: str
+    second: str
+    weight: Callable[[], Array]
+    weight_shape: Shape
+    bias: Array
+    slope: Array
+    scale: Array
+    shift: Array
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    depthwise: bool
+
+
+@dataclass(frozen=True)
+class DenseLayer:
+    """y = flatten(x) weight^T + bias, for x of shape (N, K) or (N, C, H, W) with K = C*H*W in this order.
+
+    weight : () -> (OC, K) float64; weight_shape : (OC, K); bias : (OC,) float64
+    """
+
+    name: str
+    x: str
+    y: str
+    weight: Callable[[], Array]
+    weight_shape: Shape
+    bias: Array
+
+
+@dataclass(frozen=True)
+class InputLayer:
+    """y = scale * x + shift for a graph input of shape (N, C, H, W); both (C,) float64."""
+
+    name: str
+    x: str
+    y: str
+    scale: Array
+    shift: Array
+
+
+Layer = ConvLayer | DenseLayer | InputLayer | Node
+
+
+def layers_of(graph: Graph, known: Mapping[str, Known]) -> tuple[Layer, ...]:
+    """Tell what is to be run, in order.
+
+    Parameters
+    ----------
+    graph : Graph
+        As `simplify` leaves it.
+    known : {tensor: Known}
+        What `infer` says of it.
+    """
+    return tuple(_layers(graph, known))
+
+
+def _layers(graph: Graph, known: Mapping[str, Known]) -> Iterator[Layer]:
+    inputs, constant = {tensor.name for tensor in graph.inputs}, constant_names(graph)
+    made_by, read_by = makers(graph), sole_readers(graph)
+    for item in fuse(graph, known):
+        if isinstance(item, FusedConv):
+            yield from _conv(graph, item, known)
+        elif item.op == "Gemm" and _is_dense(item, constant):
+            x = made_by.get(item.inputs[0])
+            yield _dense(graph, item, x.inputs[0] if _is_absorbed(x, read_by, constant) else item.inputs[0], known)
+        elif _is_absorbed(item, read_by, constant):
+            continue
+        elif item.inputs[0] in inputs and len(known[item.output].shape) == 4 and (scaling := scaling_of(graph, item)):
+            yield InputLayer(item.name, item.inputs[0], item.output, scaling.scale, scaling.shift)
+        else:
+            yield item
+
+
+def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known]) -> Iterator[Layer]:
+    """The fused convolution, or the nodes it was made of if there is no kernel for it."""
+    node, attributes = fused.conv, fused.conv.attributes
+    x, weight, *_ = node.inputs
+    shape, groups = known[weight].shape, attributes["groups"]
+    depthwise = groups == shape[0] == known[x].shape[1] > 1
+    if (groups == 1 or depthwise) and attributes["dilation"] == (1, 1) and attributes["stride"][1] in (1, 2):
+        after = epilogue(graph, fused, known)
+        yield ConvLayer(
+            name=node.name,
+            x=x,
+            y=fused.output,
+            residual=fused.residual,
+            second=fused.second,
+            weight=lambda: evaluate(graph, weight),
+            weight_shape=shape,
+            bias=after.bias,
+            slope=after.slope,
+            scale=after.scale,
+            shift=after.shift,
+            stride=attributes["stride"],
+            padding=attributes["padding"],
+            depthwise=depthwise,
+        )
+        return
+    yield node
+    at = node.output
+    if fused.residual:
+        after_add = fused.activation.inputs[0] if fused.activation else fused.output
+        yield Node(f"{node.name}:residual", "Add", (at, fused.residual), after_add)
+    if fused.activation:
+        yield fused.activation
+    if fused.scaling:
+        yield fused.scaling
+
+
+def _is_dense(node: Node, constant: frozenset[str]) -> bool:
+    """Whether a Gemm is rows by constant weights."""
+    plain = node.attributes["alpha"] == node.attributes["beta"] == 1.0 and not node.attributes["trans_a"]
+    return plain and node.inputs[0] not in constant and constant.issuperset(filter(None, node.inputs[1:]))
+
+
+def _is_absorbed(node: Node | None, read_by: Mapping[str, Node], constant: frozenset[str]) -> bool:
+    """Whether a node only flattens images for one fully connected layer."""
+    if node is None or node.op != "Flatten" or node.attributes["axis"] != 1:
+        return False
+    reader = read_by.get(node.output)
+    return reader is not None and reader.op == "Gemm" and _is_dense(reader, constant)
+
+
+def _dense(graph: Graph, node: Node, x: str, known: Mapping[str, Known]) -> DenseLayer:
+    """The layer that a Gemm is; its bias may be one number or one an output."""
+    weight, bias = node.inputs[1], node.inputs[2] if len(node.inputs) > 2 else ""
+    transposed = bool(node.attributes["trans_b"])
+    shape = known[weight].shape if transposed else known[weight].shape[::-1]
+
+    def evaluated() -> Array:
+        value = evaluate(graph, weight)
+        return value if transposed else value.T
+
+    added = evaluate(graph, bias).reshape(-1) if bias else np.zeros(1)
+    return DenseLayer(node.name, x, node.output, evaluated, shape, np.broadcast_to(added, shape[:1]))

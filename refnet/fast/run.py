@@ -1,0 +1,169 @@
+"""Running a plan: images in, embeddings out, with a team of threads."""
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+
+from refnet.errors import ShapeError, UsageError
+from refnet.fast import pack
+from refnet.fast.kernels.driver import drive
+from refnet.fast.kernels.step import STEP
+from refnet.fast.plan import Compiled, Generic, Plan
+from refnet.fast.storage import Storage
+from refnet.fast.team import Team
+from refnet.graph import Array
+from refnet.ops import OPERATORS
+
+
+class Engine:
+    """A network ready to run.
+
+    Outputs are a function of one image and of the weights: the same bits in any batch, at any place in it, with any
+    number of threads. Any number of Python threads may call `run`; the calls take turns. Memory for activations is
+    taken when it is first needed and kept; `run` itself allocates only what it returns.
+    """
+
+    def __init__(self, plan: Plan, team: Team) -> None:
+        self.plan = plan
+        self._team = team
+        self._turn = threading.Lock()
+        self._current = np.zeros(team.threads, dtype=STEP)
+        self._alone = [np.zeros(1, dtype=STEP) for _ in range(team.threads)]
+        self._nobody = np.zeros_like(team.meeting)
+        self._arenas = [pack.zeros(plan.arena_size)]
+        self._compiled_only = all(isinstance(part, Compiled) for part in plan.parts)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute all outputs.
+
+        Parameters
+        ----------
+        feeds : {graph input: (N, ...)}
+            Any N, the same for all; numbers of any kind, converted to float32.
+
+        Returns
+        -------
+        {graph output: (N, ...) float32}
+
+        Raises
+        ------
+        UsageError
+            If an input is missing or unknown.
+        ShapeError
+            If an array is not of the size that the plan was made for.
+        """
+        images = {name: self._checked(name, feeds) for name in self.plan.inputs}
+        if unknown := sorted(set(feeds) - set(images)):
+            raise UsageError(f"inputs {unknown} are unknown; expected {sorted(images)}")
+        counts = {len(array) for array in images.values()}
+        if len(counts) != 1:
+            raise ShapeError(f"inputs have {sorted(counts)} images; expected the same number in all")
+        count = counts.pop()
+        results = {
+            name: np.empty((count, *storage.layout.shape), dtype=np.float32)
+            for name, storage in self.plan.outputs.items()
+        }
+        with self._turn:
+            for first, last, ranks in self._turns(count):
+                if ranks > 1:
+                    self._run_apart(images, results, first, last)
+                else:
+                    self._run_together(images, results, first, last)
+        return results
+
+    def _checked(self, name: str, feeds: Mapping[str, Array]) -> Array:
+        """An input as float32, of the right shape."""
+        if name not in feeds:
+            raise UsageError(f"input {name!r} is missing; expected {sorted(self.plan.inputs)}")
+        shape = self.plan.inputs[name].layout.shape
+        array = np.asarray(feeds[name])
+        if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
+            wanted = ", ".join(str(extent) for extent in shape)
+            raise ShapeError(f"input {name!r} has shape {array.shape}; expected (N, {wanted})")
+        return array.astype(np.float32, copy=False)
+
+    def _turns(self, count: int) -> list[tuple[int, int, int]]:
+        """Which images are computed at a time, (first, last, how many ranks take a share of them alone)."""
+        threads, capacity = self._team.threads, self.plan.capacity
+        turns, first = [], 0
+        if threads > 1 and self._compiled_only:
+            while count - first >= threads:
+                each = min((count - first) // threads, capacity)
+                turns.append((first, first + each * threads, threads))
+                first += each * threads
+        while first < count:
+            last = min(first + capacity, count)
+            turns.append((first, last, 1))
+            first = last
+        return turns
+
+    def _run_apart(self, images: Mapping[str, Array], results: Mapping[str, Array], first: int, last: int) -> None:
+        """Each rank computes images of its own, in an arena of its own."""
+        threads = self._team.threads
+        while len(self._arenas) < threads:
+            self._arenas.append(pack.zeros(self.plan.arena_size))
+        each = (last - first) // threads
+
+        def compute(rank: int) -> None:
+            start = first + rank * each
+            self._copy_in(self._arenas[rank], images, start, start + each)
+            for part in self.plan.parts:
+                self._drive(part, self._arenas[rank], self._alone[rank], each, 0, 1, self._nobody)
+            self._copy_out(self._arenas[rank], results, start, start + each)
+
+        self._team.run(compute)
+
+    def _run_together(self, images: Mapping[str, Array], results: Mapping[str, Array], first: int, last: int) -> None:
+        """All ranks share every layer."""
+        arena, values = self._arenas[0], dict(self.plan.constants)
+        self._copy_in(arena, images, first, last)
+        for part in self.plan.parts:
+            if isinstance(part, Generic):
+                _compute(part, arena, values, last - first)
+                continue
+            threads, meeting = self._team.threads, self._team.meeting
+            if threads == 1:
+                self._drive(part, arena, self._current, last - first, 0, 1, meeting)
+            else:
+                self._team.run(
+                    lambda rank, part=part: self._drive(
+                        part, arena, self._current, last - first, rank, threads, meeting
+                    )
+                )
+        self._copy_out(arena, results, first, last)
+
+    def _drive(
+        self, part: Compiled | Generic, arena: Array, current: Array, count: int, rank: int, ranks: int, meeting: Array
+    ) -> None:
+        """One rank's share of a compiled part."""
+        assert isinstance(part, Compiled)
+        drive(self.plan.steps, part.segments, current, self.plan.weights, arena, count, rank, ranks, meeting)
+
+    def _copy_in(self, arena: Array, images: Mapping[str, Array], first: int, last: int) -> None:
+        for name, storage in self.plan.inputs.items():
+            _view(arena, storage, last - first)[:] = images[name][first:last]
+
+    def _copy_out(self, arena: Array, results: Mapping[str, Array], first: int, last: int) -> None:
+        for name, storage in self.plan.outputs.items():
+            results[name][first:last] = _view(arena, storage, last - first)
+
+
+def _view(arena: Array, storage: Storage, count: int) -> Array:
+    """A tensor in plain order, (count, ...)."""
+    layout = storage.layout
+    return arena[storage.at : storage.at + count * layout.image].reshape(count, *layout.shape)
+
+
+def _compute(part: Generic, arena: Array, values: dict[str, Array], count: int) -> None:
+    """Run a node by its definition."""
+    node = part.node
+    inputs = []
+    for name in node.inputs:
+        if name in part.reads:
+            inputs.append(_view(arena, part.reads[name], count))
+        else:
+            inputs.append(values[name] if name else None)
+    values[node.output] = OPERATORS[node.op].compute(*inputs, **node.attributes)
+    if part.writes:
+        _view(arena, part.writes, count)[:] = values[node.output]

@@ -1,0 +1,149 @@
+"""Keep packed weights on disk, and map them into memory instead of packing them again.
+
+A file is named by what its content follows from: the network's weights, the way they are packed, the sources that
+pack them. Processes that map the same file share its memory. Layout, little-endian:
+
+    magic, 16 bytes | digest of the header's rest, 32 bytes | number of values, 8 bytes | sums, 8 bytes each | zeros
+    to the next 4096 | float32 values
+
+Every opening adds all bytes up, as 64-bit integers, in blocks of 1 MiB, and holds the sums against the header. That
+reads memory at full speed (ResNet100: some tens of milliseconds) and finds a flipped bit, a lost page, a file cut short;
+it is no defence against malice, which would find compiled code in the next folder. A file that fails is made anew.
+
+Files are never changed: they are written beside their name, renamed, and deleted, so whoever has one open keeps it.
+When all files together are larger than a limit, those used longest ago are deleted.
+"""
+
+import hashlib
+import logging
+import mmap
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from refnet.errors import UsageError
+from refnet.fast.cache_folder import cache_folder, last_used, mark_used, remove, say_once, sources_digest
+from refnet.files import replacing
+from refnet.graph import Array, Graph
+
+_log = logging.getLogger(__name__)
+
+LIMIT_BYTES = 4 << 30
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_MAGIC = b"refnet weights 1"
+_COUNT_AT = len(_MAGIC) + _DIGEST_BYTES
+_PAGE = 4096
+_BLOCK = 1 << 18  # values in a sum: 1 MiB
+_FORGOTTEN_SECONDS = 3600  # a part that old has no writer any more
+
+
+def packed_weights(key: str | None, pack: Callable[[], Array], *, limit_bytes: int = LIMIT_BYTES) -> Array:
+    """Weights as `pack` makes them, from the cache if they are there.
+
+    Parameters
+    ----------
+    key : str or None
+        Of `weights_key`; None does without the cache.
+    pack : () -> float32 array of one axis
+        Called if there is no sound file.
+    limit_bytes : int
+        What all files of the cache may take together.
+
+    Returns
+    -------
+    Float32 array, read-only; from the cache, it begins at a page.
+    """
+    path = cache_folder("weights") / f"{key}.packed"
+    weights = _opened(path) if key else None
+    if weights is None:
+        weights = pack()
+        weights.flags.writeable = False
+        if key:
+            try:
+                _write(path, weights, limit_bytes)
+            except (OSError, UsageError) as error:
+                say_once(f"packed weights are not kept, and every start packs them anew: {error}")
+    return weights
+
+
+def weights_key(graph: Graph, *how: object) -> str:
+    """A digest of all that packed weights follow from.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its nodes and constants count, its name and source do not.
+    how : values with a repr
+        Whatever else decides what is packed and where: sizes of inputs, the choice of a layout.
+    """
+    digest = hashlib.sha256(repr((sys.byteorder, np.__version__, sources_digest(), how)).encode())
+    for node in graph.nodes:
+        digest.update(repr((node.op, node.inputs, node.output, sorted(node.attributes.items()))).encode())
+    digest.update(repr((graph.inputs, graph.outputs)).encode())
+    for name, value in sorted(graph.constants.items()):
+        digest.update(repr((name, value.dtype.str, value.shape)).encode())
+        digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()[:32]
+
+
+def _opened(path: Path) -> Array | None:
+    """The weights in a file, mapped; None if there is no file, or none that is sound."""
+    try:
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # a file that may not be read, or is empty
+        _log.info("%s is of no use: %s", path, error)
+        return None
+    count = int.from_bytes(content[_COUNT_AT : _COUNT_AT + 8], "little")
+    start = _header_bytes(count)
+    if len(content) != start + 4 * count:
+        _log.info("%s is of no use: it is cut short, or not such a file", path)
+        return None
+    weights = np.frombuffer(content, np.float32, count, start)
+    if content[:start] != _header(path.stem, weights):
+        _log.info("%s is of no use: its sums are wrong", path)
+        return None
+    mark_used(path)
+    return weights
+
+
+def _write(path: Path, weights: Array, limit_bytes: int) -> None:
+    """Put a file in its place, and delete those used longest ago where it gets narrow."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(_header(path.stem, weights))
+        file.write(weights.data)
+    others = sorted((other for other in path.parent.iterdir() if other != path), key=last_used, reverse=True)
+    room = limit_bytes - path.stat().st_size
+    for other in others:
+        forgotten = other.suffix == ".part" and last_used(other) < time.time() - _FORGOTTEN_SECONDS
+        try:
+            room -= other.stat().st_size
+        except OSError:  # gone meanwhile
+            continue
+        if room < 0 or forgotten:
+            remove(other)
+
+
+def _header(key: str, weights: Array) -> bytes:
+    """What a file with these weights begins with."""
+    told = len(weights).to_bytes(8, "little") + _sums(weights).astype("<u8").tobytes()
+    start = _MAGIC + hashlib.sha256(key.encode() + told).digest() + told
+    return start.ljust(_header_bytes(len(weights)), b"\0")
+
+
+def _header_bytes(count: int) -> int:
+    """Where values begin: at the first page that the header leaves free."""
+    told = _COUNT_AT + 8 + 8 * -(-count // _BLOCK)
+    return -(-told // _PAGE) * _PAGE
+
+
+def _sums(weights: Array) -> Array:
+    """The sum of each block, its bytes read as 64-bit integers; an odd value at the end has a zero beside it."""
+    bits = (np.append(weights, np.float32(0)) if len(weights) % 2 else weights).view(np.uint64)
+    return np.add.reduceat(bits, range(0, len(bits), _BLOCK // 2)) if len(bits) else bits

@@ -87,7 +87,7 @@ def test_a_damaged_model_in_the_cache_is_status_3(
 def test_compare_prints_the_similarity_and_decides_only_with_a_threshold(
     capsys: pytest.CaptureFixture[str], narrow_path: Path
 ) -> None:
-    first, second = refnet.load(narrow_path, engine="reference")(sample_images()[:2])
+    first, second = refnet.load(narrow_path)(sample_images()[:2])
     expected = refnet.similarity(first, second)
     assert main(["compare", A, B]) == 0
     printed = capsys.readouterr()

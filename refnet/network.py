@@ -5,6 +5,7 @@
 >>> embeddings = net(images)                      # doctest: +SKIP
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +17,12 @@ from refnet import reference, watermark
 from refnet.contract import InputContract, input_contract
 from refnet.errors import InputError, ModelError, ShapeError, UsageError
 from refnet.graph import Array, Graph
+from refnet.ops.inference import infer
 
-EngineName = Literal["reference"]
-ENGINES: tuple[EngineName, ...] = ("reference",)
+EngineName = Literal["fast", "reference"]
+Memory = Literal["default", "low"]
+ENGINES: tuple[EngineName, ...] = ("fast", "reference")
+SIDE = 112  # pixels; stands for an extent that the file leaves free, where any would do
 CHUNK = 8  # images computed at a time by the reference engine: bounds its memory, changes no number
 
 
@@ -58,14 +62,32 @@ class Network:
         The sentence in the weights that says they are made up.
     """
 
-    def __init__(self, graph: Graph, *, engine: EngineName = "reference"):
+    def __init__(
+        self, graph: Graph, *, engine: EngineName = "fast", threads: int | None = None, memory: Memory = "default"
+    ):
         if engine not in ENGINES:
             raise UsageError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
         self.graph = graph
         self.engine = engine
         self.contract: InputContract = input_contract(graph)
         self.synthetic = watermark.read(graph)
-        self._engine: Engine = ReferenceEngine(graph)
+        self._threads = threads
+        self._memory: Memory = memory
+        self._making = threading.Lock()
+
+    @property
+    def _engine(self) -> Engine:
+        """The engine, made when it is first needed: inspecting a model needs none."""
+        with self._making:
+            return self._made_engine
+
+    @cached_property
+    def _made_engine(self) -> Engine:
+        if self.engine == "reference":
+            return ReferenceEngine(self.graph)
+        from refnet import fast  # numba takes a third of a second to import
+
+        return fast.compile(self.graph, threads=self._threads, memory=self._memory)
 
     def __call__(self, images: Array) -> Array:
         """Compute the network's one output.
@@ -77,8 +99,9 @@ class Network:
 
         Returns
         -------
-        (N, 512) float64
-            Raw embeddings: the output as it is, not of unit length.
+        (N, 512) float32 from the fast engine, float64 from the reference
+            Raw embeddings: the output as it is, not of unit length. An image's embedding is the same bits alone and
+            in any batch; from the fast engine also with any number of threads and on any processor.
 
         Raises
         ------
@@ -98,6 +121,19 @@ class Network:
                 f"the model has {len(self.graph.outputs)} outputs ({names}); use run() to get them by name"
             )
         return self.graph.outputs[0].name
+
+    @cached_property
+    def _fixed_batch(self) -> int | None:
+        """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
+        declared = self.graph.inputs[0].shape
+        one = declared[0] or 1
+        extents = tuple(extent or SIDE for extent in declared[1:])
+        try:
+            known = infer(self.graph, {self.contract.name: (one + 1, *extents)})
+        except ModelError:
+            return one
+        free = all(known[tensor.name].shape[:1] == (one + 1,) for tensor in self.graph.outputs)
+        return None if free else one
 
     def run(self, images: Array) -> dict[str, Array]:
         """Compute every output, by name; images as in `__call__`."""
@@ -138,6 +174,11 @@ class Network:
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
+        if self._fixed_batch not in (None, len(x)):
+            raise ShapeError(
+                f"there are {len(x)} images; the model computes {self._fixed_batch} at a time, because a tensor in it "
+                "mixes the batch with other axes"
+            )
         if self.contract.inside and (low < 0 or high > 255):
             raise InputError(
                 f"image values span {low:g} to {high:g}; expected 0 to 255: {self.contract.evidence}. "
@@ -155,14 +196,20 @@ def _hint(shape: tuple[int, ...], contract: InputContract) -> str:
     return ""
 
 
-def load(path: str | Path, *, engine: EngineName = "reference") -> Network:
+def load(
+    path: str | Path, *, engine: EngineName = "fast", threads: int | None = None, memory: Memory = "default"
+) -> Network:
     """Read a model file and make it ready to run.
 
     Parameters
     ----------
     path : path of an ONNX file
-    engine : "reference"
-        float64, plain NumPy.
+    engine : "fast" or "reference"
+        float32 by compiled kernels, or float64 in plain NumPy, the specification.
+    threads : int, optional
+        Of the fast engine; as many as there are usable cores. Changes no bit.
+    memory : "default" or "low"
+        Of the fast engine; "low" takes less and is slower. Changes no bit.
 
     Raises
     ------
@@ -173,4 +220,4 @@ def load(path: str | Path, *, engine: EngineName = "reference") -> Network:
     """
     from refnet.formats.onnx_reader import read_model  # onnx takes a third of a second to import
 
-    return Network(read_model(Path(path)), engine=engine)
+    return Network(read_model(Path(path)), engine=engine, threads=threads, memory=memory)

@@ -16,7 +16,8 @@ from tests import localdata
 pytestmark = pytest.mark.full
 
 
-def test_every_pair_gets_the_verdict_that_onnxruntime_gives_it() -> None:
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+def test_every_pair_gets_the_verdict_that_onnxruntime_gives_it(engine: str) -> None:
     """600 pairs, at each of the 400 thresholds of InsightFace's protocol (squared distance 0 to 4 in steps of 0.01)."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra oracle)")
     model = localdata.path("models/mobilefacenet-arcface-mxnet.onnx")
@@ -27,7 +28,7 @@ def test_every_pair_gets_the_verdict_that_onnxruntime_gives_it() -> None:
     assert images.shape == (1200, 3, 112, 112)
     assert len(same) == 600
 
-    ours = refnet.load(model)(images)
+    ours = refnet.load(model, engine=engine)(images)  # type: ignore[arg-type]
     session = onnxruntime.InferenceSession(model)
     theirs = np.concatenate([session.run(None, {"data": image[np.newaxis]})[0] for image in images])
 

@@ -8,7 +8,7 @@ import pytest
 
 import refnet
 from refnet import InputError, ModelError, Network, ShapeError, UsageError, reference
-from refnet.graph import Graph
+from refnet.graph import Graph, Node
 from refnet.zoo.samples import sample_images
 
 
@@ -131,6 +131,22 @@ def test_a_call_needs_one_output(narrow: Graph, images: np.ndarray) -> None:
     with pytest.raises(ModelError, match=r"the model has 2 outputs \(fc1, pre_fc1\); use run\(\)"):
         Network(two)(images)
     assert set(Network(two).run(images[:1])) == {"fc1", "pre_fc1"}
+
+
+def test_a_model_that_mixes_the_batch_with_other_axes_computes_what_it_declares(
+    narrow: Graph, images: np.ndarray
+) -> None:
+    flat = Node("flat", "Reshape", ("fc1", "target"), "flat", {"allow_zero": 0})
+    graph = replace(
+        narrow,
+        nodes=(*narrow.nodes, flat),
+        constants={**narrow.constants, "target": np.array([-1, 1])},
+        outputs=(replace(narrow.outputs[0], name="flat", shape=(512, 1)),),
+    )
+    net = Network(graph, engine="reference")
+    assert net(images[:1]).shape == (512, 1)
+    with pytest.raises(ShapeError, match="there are 2 images; the model computes 1 at a time"):
+        net(images[:2])
 
 
 def test_load_reads_a_file_and_keeps_its_path(narrow_path: Path, narrow: Graph, images: np.ndarray) -> None:

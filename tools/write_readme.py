@@ -25,13 +25,13 @@ from refnet.zoo.samples import sample_images
 
 README = Path(__file__).parents[1] / "README.md"
 
-EXAMPLE = '''\
+EXAMPLE = """\
 import refnet
 from refnet.zoo.samples import sample_images            # two portraits drawn for refnet, and their mirror images
 net = refnet.load("arcfaceresnet100-8.onnx")
 embeddings = net(sample_images())                       # (N, 3, 112, 112) RGB 0..255 -> (N, 512), raw fc1
 print(embeddings.shape, refnet.similarity(embeddings[0], embeddings[1]), refnet.similarity(embeddings[0], embeddings[2]))
-'''
+"""
 
 
 def main() -> None:
@@ -42,7 +42,9 @@ def main() -> None:
         make_model(model)
         for name, content in (("example", example(model)), ("figures", figures(model))):
             block = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
-            text, count = re.subn(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S)
+            text, count = re.subn(
+                rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S
+            )
             if count != 1:
                 raise SystemExit(f"README.md has {count} blocks named {name}; expected one")
     README.write_text(text)

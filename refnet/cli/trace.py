@@ -41,7 +41,6 @@ def trace(
     images = network.contract.prepare(read_crop(image, height, width)[np.newaxis])
     total = len(matching(network.graph, layers))
     with progress("tracing", total) as advance:
-
         tensors = _counted(network.stream(images, layers), advance)
         written = write_trace(output, tensors, images, provenance(network).to_json())
     say(f"{len(written)} tensors in {output}")

@@ -12,9 +12,9 @@ from refnet.audit.compare import Comparison, Other, compare
 from refnet.audit.difference import Difference
 from refnet.audit.oracle import OnnxRuntime
 from refnet.audit.trace_file import TraceFile
-from refnet.cli.console import out, print_json, progress, say
+from refnet.cli.console import out, print_json, progress
 from refnet.cli.embed import crop_size
-from refnet.cli.options import JsonFlag, open_model
+from refnet.cli.options import EngineOption, JsonFlag, open_model
 from refnet.faces.image import read_crop
 from refnet.graph import Array
 from refnet.network import Network
@@ -27,6 +27,7 @@ def validate(
     *,
     against: str = "onnxruntime",
     image: Annotated[list[Path], Parameter(negative="")] = [],  # noqa: B006  (cyclopts reads the default)
+    engine: EngineOption = "fast",
     layers: Annotated[bool, Parameter(negative="--no-layers")] = True,
     json: JsonFlag = False,
 ) -> int:
@@ -46,12 +47,10 @@ def validate(
         Print JSON on stdout.
     """
     path = zoo.resolve(model)
-    network = open_model(model)
+    network = open_model(model, engine)
     other: Other = OnnxRuntime(path) if against == "onnxruntime" else TraceFile(against)
-    if image:
-        images = crops(network, image)
-    else:
-        images = other.images if isinstance(other, TraceFile) else sample_input(network)
+    traced = other.images if isinstance(other, TraceFile) and not image else None
+    images = crops(network, image) if image else sample_input(network) if traced is None else traced
     comparison = run_comparison(network, images, other)
     if json:
         print_json(comparison.to_json())

@@ -1,6 +1,6 @@
 """Where the fast engine keeps what it made once and can make again: compiled kernels and packed weights.
 
-`$REFNET_CACHE_DIR`, else the user's cache folder. All of it may be deleted at any time. A folder that cannot be
+All of it may be deleted at any time. A folder that cannot be
 written costs time and nothing else: it is said once, and everything is made anew.
 """
 
@@ -11,15 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
-import platformdirs
-
 _log = logging.getLogger(__name__)
 _SOURCES = Path(__file__).parent
-
-
-def cache_folder(kind: str) -> Path:
-    """The folder for things of a kind; it need not exist yet."""
-    return Path(os.environ.get("REFNET_CACHE_DIR") or platformdirs.user_cache_path("refnet")) / kind
 
 
 @functools.cache

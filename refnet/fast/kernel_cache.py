@@ -30,8 +30,9 @@ from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 
+from refnet.cache_folder import cache_folder
 from refnet.errors import UsageError
-from refnet.fast.cache_folder import cache_folder, last_used, mark_used, remove, say_once, sources_digest
+from refnet.fast.cache_folder import last_used, mark_used, remove, say_once, sources_digest
 from refnet.files import replacing
 
 _log = logging.getLogger(__name__)

@@ -24,8 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from refnet.cache_folder import cache_folder
 from refnet.errors import UsageError
-from refnet.fast.cache_folder import cache_folder, last_used, mark_used, remove, say_once, sources_digest
+from refnet.fast.cache_folder import last_used, mark_used, remove, say_once, sources_digest
 from refnet.files import replacing
 from refnet.graph import Array, Graph
 

@@ -1,6 +1,6 @@
 """From a model's name to a file: cards, the cache, and seeded synthetic models."""
 
-from refnet.zoo.cache import DEFAULT_MODEL, cache_folder, cached_file, resolve, synthetic_path
+from refnet.zoo.cache import DEFAULT_MODEL, cached_file, resolve, synthetic_path
 from refnet.zoo.cards import Card, cards, find_card
 
-__all__ = ["DEFAULT_MODEL", "Card", "cache_folder", "cached_file", "cards", "find_card", "resolve", "synthetic_path"]
+__all__ = ["DEFAULT_MODEL", "Card", "cached_file", "cards", "find_card", "resolve", "synthetic_path"]

@@ -6,8 +6,7 @@
 import os
 from pathlib import Path
 
-import platformdirs
-
+from refnet.cache_folder import cache_folder
 from refnet.errors import ModelError, UsageError
 from refnet.files import sha256
 from refnet.zoo.cards import Card, cards, find_card
@@ -15,14 +14,9 @@ from refnet.zoo.cards import Card, cards, find_card
 DEFAULT_MODEL = "arcfaceresnet100-8"
 
 
-def cache_folder() -> Path:
-    """The folder that holds everything refnet keeps between runs."""
-    return Path(os.environ.get("REFNET_CACHE_DIR") or platformdirs.user_cache_path("refnet"))
-
-
 def model_folder(card: Card) -> Path:
     """Where the card's files are kept."""
-    return cache_folder() / "models" / card.name
+    return cache_folder("models") / card.name
 
 
 def synthetic_path(card: Card, seed: int, spatial: int) -> Path:

@@ -49,7 +49,12 @@ def test_idle_operators_may_be_missing(blank: Graph) -> None:
 def test_names_and_the_order_of_the_shortcut_may_differ(blank: Graph) -> None:
     rename = {node.output: f"node_{i}" for i, node in enumerate(blank.nodes) if node.output != "fc1"}
     nodes = [
-        replace(node, name="", output=rename.get(node.output, "fc1"), inputs=tuple(rename.get(name, name) for name in node.inputs))
+        replace(
+            node,
+            name="",
+            output=rename.get(node.output, "fc1"),
+            inputs=tuple(rename.get(name, name) for name in node.inputs),
+        )
         for node in blank.nodes
     ]
     shortcut = next(i for i, node in enumerate(blank.nodes) if node.name == "stage2_unit1_conv1sc")
@@ -100,9 +105,7 @@ def test_a_missing_unit_shows_where_the_next_stage_should_begin() -> None:
 def test_an_activation_of_another_kind_is_named(blank: Graph) -> None:
     node = next(node for node in blank.nodes if node.name == "stage1_unit2_relu1")
     departure = conformance(_edit(blank, node.name, op="Relu", inputs=node.inputs[:1])).departure
-    assert departure == (
-        "stage1_unit2_relu1: expected PRelu on stage1_unit2_bn2; the file has Relu stage1_unit2_relu1"
-    )
+    assert departure == ("stage1_unit2_relu1: expected PRelu on stage1_unit2_bn2; the file has Relu stage1_unit2_relu1")
 
 
 def test_what_comes_after_the_embedding_is_named(blank: Graph) -> None:

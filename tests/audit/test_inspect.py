@@ -34,7 +34,12 @@ def test_the_plain_figures_of_the_real_graph(blank: Graph) -> None:
 def test_a_layer_is_its_shape_its_cost_and_its_own_numbers(blank: Graph) -> None:
     layers = {layer.name: layer for layer in inspect_network(Network(blank)).layers}
     conv = layers["stage1_unit1_conv2"]
-    assert (conv.op, conv.output_shape, conv.flops, conv.parameters) == ("Conv", (1, 64, 56, 56), 2 * 115_605_504, 36_864)
+    assert (conv.op, conv.output_shape, conv.flops, conv.parameters) == (
+        "Conv",
+        (1, 64, 56, 56),
+        2 * 115_605_504,
+        36_864,
+    )
     head = layers["pre_fc1"]
     assert (head.output_shape, head.parameters) == ((1, 512), 12_845_056 + 512)
 

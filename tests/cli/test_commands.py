@@ -31,7 +31,9 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "validate" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["demo", "inspect", "embed", "compare", "validate", "trace", "models", "models make"])
+@pytest.mark.parametrize(
+    "command", ["demo", "inspect", "embed", "compare", "validate", "trace", "models", "models make"]
+)
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([*command.split(), "--help"]) == 0
     assert f"Usage: refnet {command}" in capsys.readouterr().out
@@ -61,7 +63,9 @@ def test_usage_errors_are_status_2(capsys: pytest.CaptureFixture[str], arguments
     assert printed.out == ""
 
 
-def test_a_missing_model_is_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_status_3(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["compare", A, B, "--model", str(tmp_path / "absent.onnx")]) == 3
     assert "absent.onnx" in capsys.readouterr().err
     monkeypatch.delenv("REFNET_MODEL")
@@ -69,7 +73,9 @@ def test_a_missing_model_is_status_3(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "arcfaceresnet100-8 is not on this machine" in capsys.readouterr().err
 
 
-def test_a_damaged_model_in_the_cache_is_status_3(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_model_in_the_cache_is_status_3(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("REFNET_MODEL")
     folder = tmp_path / "cache" / "models" / "arcfaceresnet100-8"
     folder.mkdir(parents=True)
@@ -81,7 +87,7 @@ def test_a_damaged_model_in_the_cache_is_status_3(capsys: pytest.CaptureFixture[
 def test_compare_prints_the_similarity_and_decides_only_with_a_threshold(
     capsys: pytest.CaptureFixture[str], narrow_path: Path
 ) -> None:
-    first, second = refnet.load(narrow_path, engine="reference")(sample_images()[:2])
+    first, second = refnet.load(narrow_path)(sample_images()[:2])
     expected = refnet.similarity(first, second)
     assert main(["compare", A, B]) == 0
     printed = capsys.readouterr()
@@ -103,7 +109,9 @@ def test_compare_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(result["provenance"]["model_sha256"]) == 64
 
 
-def test_embed_writes_the_networks_own_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path, narrow_path: Path) -> None:
+def test_embed_writes_the_networks_own_numbers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, narrow_path: Path
+) -> None:
     assert main(["embed", A, B, "-o", str(tmp_path / "e.npz")]) == 0
     assert capsys.readouterr().out == ""
     with np.load(tmp_path / "e.npz") as file:
@@ -124,7 +132,9 @@ def test_embed_reads_a_list_from_stdin(capsys: pytest.CaptureFixture[str], monke
     assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == [A, B]
 
 
-def test_an_image_that_cannot_be_read_is_named_and_the_others_go_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_is_named_and_the_others_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "broken.png").write_bytes(b"nothing")
     Image.new("RGB", (250, 250)).save(tmp_path / "photograph.png")
     Image.open(A).save(tmp_path / "crop.png")
@@ -156,7 +166,9 @@ def test_inspect_prints_every_layer_and_the_totals(capsys: pytest.CaptureFixture
     assert len(json.loads(capsys.readouterr().out)["layers"]) == 412
 
 
-def test_trace_writes_the_tensors_that_match(capsys: pytest.CaptureFixture[str], tmp_path: Path, narrow_path: Path) -> None:
+def test_trace_writes_the_tensors_that_match(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, narrow_path: Path
+) -> None:
     target = tmp_path / "t.npz"
     assert main(["trace", A, "--layers", "stage4_unit3_*", "--layers", "fc1", "-o", str(target)]) == 0
     assert f"7 tensors in {target}" in capsys.readouterr().err
@@ -165,7 +177,9 @@ def test_trace_writes_the_tensors_that_match(capsys: pytest.CaptureFixture[str],
         assert np.array_equal(file["fc1"], refnet.load(narrow_path, engine="reference")(sample_images()[:1]))
 
 
-def test_trace_refuses_a_pattern_without_tensors_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_trace_refuses_a_pattern_without_tensors_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert main(["trace", A, "--layers", "stage9_*", "-o", str(tmp_path / "t.npz")]) == 2
     assert "pattern 'stage9_*' matches no tensor" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -224,7 +238,23 @@ def test_demo_makes_embeds_compares_and_proves(capsys: pytest.CaptureFixture[str
 
 def test_models_make_list_and_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     target = tmp_path / "made" / "small.onnx"
-    assert main(["models", "make", "arcfaceresnet100-8", "--width", "1/16", "--units", "1,1,1,1", "-o", str(target), "--json"]) == 0
+    assert (
+        main(
+            [
+                "models",
+                "make",
+                "arcfaceresnet100-8",
+                "--width",
+                "1/16",
+                "--units",
+                "1,1,1,1",
+                "-o",
+                str(target),
+                "--json",
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr()
     made = json.loads(printed.out)
     assert made["path"] == str(target)

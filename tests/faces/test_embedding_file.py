@@ -55,5 +55,5 @@ def test_an_unknown_suffix_is_refused_and_nothing_is_written(tmp_path: Path, emb
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, embeddings: EmbeddingSet) -> None:
-    with pytest.raises(UsageError, match="cannot write .*no such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot write .*no such file or directory"):
         write_embeddings(tmp_path / "absent" / "e.npz", embeddings)

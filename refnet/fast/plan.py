@@ -157,9 +157,7 @@ def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Sha
 class _Builder:
     """The work so far, and where each tensor is."""
 
-    def __init__(
-        self, graph: Graph, known: Mapping[str, Known], capacity: int, threads: int, low_memory: bool
-    ) -> None:
+    def __init__(self, graph: Graph, known: Mapping[str, Known], capacity: int, threads: int, low_memory: bool) -> None:
         self.graph, self.known, self.constant = graph, known, constant_names(graph)
         self.capacity, self.threads, self.low_memory = capacity, threads, low_memory
         self.work: list[Step | Generic] = []
@@ -280,9 +278,7 @@ class _Builder:
         """Where a kernel writes a tensor: with the border that its readers need."""
         return self._store(name, Layout(self._shape(name), WIDTH, self.borders.get(name, NO_BORDER)))
 
-    def _need(
-        self, name: str, side_by_side: int, border: Border = NO_BORDER, *, exact: bool = False
-    ) -> Storage:
+    def _need(self, name: str, side_by_side: int, border: Border = NO_BORDER, *, exact: bool = False) -> Storage:
         """A tensor in a layout that serves; it is converted if there is none yet."""
         for storage in self.storages.get(name, []):
             layout = storage.layout

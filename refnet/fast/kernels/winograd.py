@@ -25,8 +25,8 @@ from numba.extending import intrinsic
 
 from refnet.fast.kernel_cache import cached
 from refnet.fast.kernels import tiles
-from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_pair, multiply_taps
 from refnet.fast.kernels.finish import emit_finish
+from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_pair, multiply_taps
 from refnet.fast.kernels.step import places, share
 from refnet.fast.lanes import (
     FLOAT,
@@ -157,9 +157,7 @@ def gather_tile(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     index = types.int64
-    return types.void(
-        index, index, m, index, index, rows, index, index, constants, index, arena, *[index] * 6
-    ), codegen
+    return types.void(index, index, m, index, index, rows, index, index, constants, index, arena, *[index] * 6), codegen
 
 
 _POINTS = tuple(np.float32(float(p)) for p in (0, tiles.A, -tiles.A, tiles.B, -tiles.B))
@@ -292,9 +290,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks):  # type: ignore[no-u
                         taps_at = h_at + c * 3 * PANEL
                         if j == 0 or j == FREQUENCIES - 1:
                             taps_at += 0 if j == 0 else 2 * PANEL
-                            multiply_taps(
-                                rows_here, arena, a_at, groups, v_plane, h, taps_at, arena, to, c, ahead
-                            )
+                            multiply_taps(rows_here, arena, a_at, groups, v_plane, h, taps_at, arena, to, c, ahead)
                         elif few:
                             if j % 2:  # with the next frequency, at the negative point
                                 pair = v_stride, m_stride
@@ -330,9 +326,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks):  # type: ignore[no-u
                         )
                         for plane in range(2 * panel, min(2 * panel + 2, out_planes)):
                             half = plane % 2 * WIDTH
-                            y_at, residual_at, second_at = places(
-                                step, image_0 + image, plane, 4 * (tile_0 + i), 4 * j
-                            )
+                            y_at, residual_at, second_at = places(step, image_0 + image, plane, 4 * (tile_0 + i), 4 * j)
                             gather_tile(
                                 tile_height,
                                 min(4, width - 4 * j),
@@ -352,4 +346,3 @@ def winograd3x3(step, weights, arena, images, rank, ranks):  # type: ignore[no-u
                                 second_at,
                                 step.second_row,
                             )
-

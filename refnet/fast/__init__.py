@@ -1,7 +1,7 @@
 """The fast engine: float32, compiled by numba, the same bits on every machine.
 
-    engine = refnet.fast.compile(graph)
-    embeddings = engine.run({"data": images})["fc1"]
+engine = refnet.fast.compile(graph)
+embeddings = engine.run({"data": images})["fc1"]
 """
 
 from typing import Literal
@@ -9,14 +9,13 @@ from typing import Literal
 from refnet.errors import UsageError
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
-from refnet.fast.team import Team
-from refnet.fast.team import usable_cores
+from refnet.fast.team import Team, usable_cores
 from refnet.graph import Graph
 
 __all__ = ["Engine", "compile"]
 
 
-def compile(graph: Graph, *, threads: int | None = None, memory: Literal["default", "low"] = "default") -> Engine:  # noqa: A001
+def compile(graph: Graph, *, threads: int | None = None, memory: Literal["default", "low"] = "default") -> Engine:
     """Make a network ready to run: simplify it, choose kernels, pack its weights.
 
     Parameters
@@ -38,7 +37,9 @@ def compile(graph: Graph, *, threads: int | None = None, memory: Literal["defaul
     shapes = {}
     for tensor in graph.inputs:
         if None in tensor.shape[1:]:
-            raise UsageError(f"input {tensor.name!r} has shape {tensor.shape}; expected all extents but the first fixed")
+            raise UsageError(
+                f"input {tensor.name!r} has shape {tensor.shape}; expected all extents but the first fixed"
+            )
         shapes[tensor.name] = tuple(int(extent or 0) for extent in tensor.shape[1:])
     threads = usable_cores() if threads is None else threads
     return Engine(make_plan(graph, shapes, threads=threads, low_memory=memory == "low"), Team(threads))

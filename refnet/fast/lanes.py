@@ -6,12 +6,12 @@ another lane, nothing is reassociated, and a fused multiply-add happens where `f
 so the bits of a result do not depend on the machine. Lanes live in registers: they are loaded from flat float32
 arrays and stored there.
 
-Does not check bounds. Has no reduction across lanes, on purpose.
+Does not check bounds. Has no reduction across lanes, on purpose. `Symbol` is the same value seen while a kernel is
+compiled, for code that is written out once for each of many sizes.
 """
 
-import operator
 from collections.abc import Callable, Sequence
-from numbers import Rational
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.extending import models, register_model
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 WIDTH = 16
 
@@ -126,16 +126,16 @@ class Symbol:
     def __sub__(self, other: "Symbol") -> "Symbol":
         return Symbol(self.builder, self.builder.fsub(self.value, other.value))
 
-    def __mul__(self, number: Rational) -> "Symbol":
+    def __mul__(self, number: Fraction) -> "Symbol":
         return Symbol(self.builder, self.builder.fmul(self.value, constant(number)))
 
 
-def constant(number: Rational) -> Any:
+def constant(number: Fraction | int) -> Any:
     """The float32 nearest to a number, in every lane."""
     return ir.Constant(VECTOR, [float(np.float32(float(number)))] * WIDTH)
 
 
-def symbol_fma(x: Rational, y: Symbol, z: Symbol) -> Symbol:
+def symbol_fma(x: Fraction, y: Symbol, z: Symbol) -> Symbol:
     """x*y + z, rounded once; x is a number."""
     return Symbol(y.builder, emit_fma(y.builder, constant(x), y.value, z.value))
 
@@ -173,50 +173,5 @@ def splat(typing_context, scalar):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fma(typing_context, x, y, z):  # type: ignore[no-untyped-def]
-    """x*y + z, rounded once."""
+    """Compute x*y + z, rounded once."""
     return lanes(lanes, lanes, lanes), lambda context, builder, signature, arguments: emit_fma(builder, *arguments)
-
-
-@intrinsic
-def _add(typing_context, x, y):  # type: ignore[no-untyped-def]
-    """x + y."""
-    return lanes(lanes, lanes), lambda context, builder, signature, arguments: builder.fadd(*arguments)
-
-
-@intrinsic
-def _subtract(typing_context, x, y):  # type: ignore[no-untyped-def]
-    """x - y."""
-    return lanes(lanes, lanes), lambda context, builder, signature, arguments: builder.fsub(*arguments)
-
-
-@intrinsic
-def _multiply(typing_context, x, y):  # type: ignore[no-untyped-def]
-    """x * y."""
-    return lanes(lanes, lanes), lambda context, builder, signature, arguments: builder.fmul(*arguments)
-
-
-@intrinsic
-def where_negative(typing_context, condition, x, y):  # type: ignore[no-untyped-def]
-    """x in the lanes where condition < 0, y elsewhere (NaN is not negative)."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        condition, x, y = arguments
-        zero = ir.Constant(VECTOR, [0.0] * WIDTH)
-        return builder.select(builder.fcmp_ordered("<", condition, zero), x, y)
-
-    return lanes(lanes, lanes, lanes), codegen
-
-
-def _define(symbol: Any, implementation: Any) -> None:
-    """Let Lanes meet Lanes through a Python operator."""
-
-    @overload(symbol)
-    def _operation(x, y):  # type: ignore[no-untyped-def]
-        if isinstance(x, LanesType) and isinstance(y, LanesType):
-            return lambda x, y: implementation(x, y)
-        return None
-
-
-_define(operator.add, _add)
-_define(operator.sub, _subtract)
-_define(operator.mul, _multiply)

@@ -7,6 +7,7 @@ second copy of all weights ever exists, and each weight is rounded once. A node 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -104,7 +105,8 @@ def _layers(graph: Graph, known: Mapping[str, Known]) -> Iterator[Layer]:
             yield from _conv(graph, item, known)
         elif item.op == "Gemm" and _is_dense(item, constant):
             x = made_by.get(item.inputs[0])
-            yield _dense(graph, item, x.inputs[0] if _is_absorbed(x, read_by, constant) else item.inputs[0], known)
+            absorbed = x is not None and _is_absorbed(x, read_by, constant)
+            yield _dense(graph, item, x.inputs[0] if x and absorbed else item.inputs[0], known)
         elif _is_absorbed(item, read_by, constant):
             continue
         elif item.inputs[0] in inputs and len(known[item.output].shape) == 4 and (scaling := scaling_of(graph, item)):
@@ -115,11 +117,12 @@ def _layers(graph: Graph, known: Mapping[str, Known]) -> Iterator[Layer]:
 
 def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known]) -> Iterator[Layer]:
     """The fused convolution, or the nodes it was made of if there is no kernel for it."""
-    node, attributes = fused.conv, fused.conv.attributes
+    node, attributes = fused.conv, cast(Mapping[str, Any], fused.conv.attributes)
     x, weight, *_ = node.inputs
     shape, groups = known[weight].shape, attributes["groups"]
     depthwise = groups == shape[0] == known[x].shape[1] > 1
-    if (groups == 1 or depthwise) and attributes["dilation"] == (1, 1) and attributes["stride"][1] in (1, 2):
+    across = (1, 2) if groups == 1 else (attributes["stride"][1],)
+    if (groups == 1 or depthwise) and attributes["dilation"] == (1, 1) and attributes["stride"][1] in across:
         after = epilogue(graph, fused, known)
         yield ConvLayer(
             name=node.name,
@@ -155,9 +158,9 @@ def _is_dense(node: Node, constant: frozenset[str]) -> bool:
     return plain and node.inputs[0] not in constant and constant.issuperset(filter(None, node.inputs[1:]))
 
 
-def _is_absorbed(node: Node | None, read_by: Mapping[str, Node], constant: frozenset[str]) -> bool:
+def _is_absorbed(node: Node, read_by: Mapping[str, Node], constant: frozenset[str]) -> bool:
     """Whether a node only flattens images for one fully connected layer."""
-    if node is None or node.op != "Flatten" or node.attributes["axis"] != 1:
+    if node.op != "Flatten" or node.attributes["axis"] != 1:
         return False
     reader = read_by.get(node.output)
     return reader is not None and reader.op == "Gemm" and _is_dense(reader, constant)

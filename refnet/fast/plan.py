@@ -32,6 +32,7 @@ CAPACITY = 8  # images that a workspace holds; a larger batch goes through in tu
 _GROUP_BYTES = 2 << 20  # of one activation, up to which images go through a layer together
 _BAND_BYTES = 1 << 20  # of transformed inputs at a time; about a core's second-level cache
 _MANY_CHANNELS = 256
+_ROWS_A_RANK = 7  # of tiles; ranks divide output channels where there are fewer
 _BAND_ROWS = 128  # but at least so many tiles where images are small: filters are expanded once a band
 
 
@@ -156,9 +157,7 @@ def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Sha
 class _Builder:
     """The work so far, and where each tensor is."""
 
-    def __init__(
-        self, graph: Graph, known: Mapping[str, Known], capacity: int, threads: int, low_memory: bool
-    ) -> None:
+    def __init__(self, graph: Graph, known: Mapping[str, Known], capacity: int, threads: int, low_memory: bool) -> None:
         self.graph, self.known, self.constant = graph, known, constant_names(graph)
         self.capacity, self.threads, self.low_memory = capacity, threads, low_memory
         self.work: list[Step | Generic] = []
@@ -279,9 +278,7 @@ class _Builder:
         """Where a kernel writes a tensor: with the border that its readers need."""
         return self._store(name, Layout(self._shape(name), WIDTH, self.borders.get(name, NO_BORDER)))
 
-    def _need(
-        self, name: str, side_by_side: int, border: Border = NO_BORDER, *, exact: bool = False
-    ) -> Storage:
+    def _need(self, name: str, side_by_side: int, border: Border = NO_BORDER, *, exact: bool = False) -> Storage:
         """A tensor in a layout that serves; it is converted if there is none yet."""
         for storage in self.storages.get(name, []):
             layout = storage.layout
@@ -441,22 +438,22 @@ def _divide_winograd(step: Step, threads: int) -> None:
     channels, height, width = (step.fields[name] for name in ("channels", "height", "width"))
     down, across = -(-height // 4), -(-width // 4)
     fitting = max(_BAND_BYTES // (4 * FREQUENCIES**2 * channels), 1)
+    by_channel = down < _ROWS_A_RANK * threads
     if down * across <= max(fitting, _BAND_ROWS if channels >= _MANY_CHANNELS else 0):
         rows, images = down, min(step.group, max(1, max(fitting, _BAND_ROWS) // (down * across)))
     else:
         rows, images = -(-down // -(-down // max(1, fitting // across))), 1
+    if not by_channel:
+        even = (n for n in range(rows, 0, -1) if -(-down // n) % threads == 0)
+        rows, images = next(even, rows), 1
     tiles = rows * images * across
-    panels = -(-step.fields["out_channels"] // PANEL)
-    by_channel = panels % threads == 0 or -(-down // rows) < 3 * threads
     step.fields |= {"band_rows": rows, "band_images": images, "by_channel": int(by_channel)}
-    inputs = FREQUENCIES**2 * (tiles * channels + WIDTH)
     step.private = {
         "u": 4 * channels * PANEL,
         "m": FREQUENCIES**2 * (tiles * PANEL + WIDTH),
         "h": 3 * channels * PANEL if step.fields["plain_filters"] else 0,
-        "v": 0 if by_channel else inputs,
+        "v": FREQUENCIES**2 * (tiles * channels + WIDTH),
     }
-    step.shared = inputs if by_channel else 0
 
 
 def _uses(work: Step | Generic, storage: Storage, name: str) -> bool:

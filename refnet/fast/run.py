@@ -105,10 +105,12 @@ class Engine:
             self._arenas.append(pack.zeros(self.plan.arena_size))
         each = (last - first) // threads
 
+        parts = [part for part in self.plan.parts if isinstance(part, Compiled)]
+
         def compute(rank: int) -> None:
             start = first + rank * each
             self._copy_in(self._arenas[rank], images, start, start + each)
-            for part in self.plan.parts:
+            for part in parts:
                 self._drive(part, self._arenas[rank], self._alone[rank], each, 0, 1, self._nobody)
             self._copy_out(self._arenas[rank], results, start, start + each)
 
@@ -117,27 +119,24 @@ class Engine:
     def _run_together(self, images: Mapping[str, Array], results: Mapping[str, Array], first: int, last: int) -> None:
         """All ranks share every layer."""
         arena, values = self._arenas[0], dict(self.plan.constants)
+        threads, meeting = self._team.threads, self._team.meeting
+        count = last - first
+
+        def drive_part(rank: int, part: Compiled) -> None:
+            self._drive(part, arena, self._current, count, rank, threads, meeting)
+
         self._copy_in(arena, images, first, last)
         for part in self.plan.parts:
             if isinstance(part, Generic):
-                _compute(part, arena, values, last - first)
-                continue
-            threads, meeting = self._team.threads, self._team.meeting
-            if threads == 1:
-                self._drive(part, arena, self._current, last - first, 0, 1, meeting)
+                _compute(part, arena, values, count)
             else:
-                self._team.run(
-                    lambda rank, part=part: self._drive(
-                        part, arena, self._current, last - first, rank, threads, meeting
-                    )
-                )
+                self._team.run(drive_part, part)
         self._copy_out(arena, results, first, last)
 
     def _drive(
-        self, part: Compiled | Generic, arena: Array, current: Array, count: int, rank: int, ranks: int, meeting: Array
+        self, part: Compiled, arena: Array, current: Array, count: int, rank: int, ranks: int, meeting: Array
     ) -> None:
         """One rank's share of a compiled part."""
-        assert isinstance(part, Compiled)
         drive(self.plan.steps, part.segments, current, self.plan.weights, arena, count, rank, ranks, meeting)
 
     def _copy_in(self, arena: Array, images: Mapping[str, Array], first: int, last: int) -> None:
@@ -158,7 +157,7 @@ def _view(arena: Array, storage: Storage, count: int) -> Array:
 def _compute(part: Generic, arena: Array, values: dict[str, Array], count: int) -> None:
     """Run a node by its definition."""
     node = part.node
-    inputs = []
+    inputs: list[Array | None] = []
     for name in node.inputs:
         if name in part.reads:
             inputs.append(_view(arena, part.reads[name], count))

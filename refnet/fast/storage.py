@@ -102,5 +102,3 @@ def allocate(storages: list[Storage]) -> int:
             size += -(-storage.images * storage.layout.image // _LINE) * _LINE + _LINE
         places.append((storage.last, storage.at))
     return size
-
-

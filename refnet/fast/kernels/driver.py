@@ -65,7 +65,7 @@ def drive(steps, segments, current, weights, arena, images, rank, ranks, meeting
                 step.residual_at += step.residual_whole * first * step.residual_image
                 step.second_at += step.second_whole * first * step.second_image
                 if step.kernel == _WINOGRAD:
-                    winograd3x3(step, weights, arena, count, rank, ranks, meeting)
+                    winograd3x3(step, weights, arena, count, rank, ranks)
                 elif step.kernel == _DIRECT:
                     direct(step, weights, arena, count, rank, ranks)
                 elif step.kernel == _PIXELS:

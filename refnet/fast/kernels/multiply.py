@@ -63,7 +63,7 @@ _MADE_ROWS, _PAIR_ROWS = MOST_ROWS[Making.ONE], MOST_ROWS[Making.PAIR]
 def multiply_block(  # type: ignore[no-untyped-def]
     typing_context, layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair
 ):
-    """c (+)= a b for a few rows by 32 columns.
+    """C (+)= a b for a few rows by 32 columns.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def _emit_block(
 
 @njit(nogil=True)
 def multiply(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
-    """c (+)= a b for any number of rows 16 values apart, in blocks of nearly equal size; rows of b 32 apart."""
+    """C (+)= a b for any number of rows 16 values apart, in blocks of nearly equal size; rows of b 32 apart."""
     blocks = (rows + ROWS - 1) // ROWS
     zero, done = np.float32(0), 0
     for block in range(blocks):
@@ -274,7 +274,9 @@ def multiply_pair(  # type: ignore[no-untyped-def]
 def multiply_apart(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ahead):  # type: ignore[no-untyped-def]
     """The same as `multiply` for at most `ROWS` rows that lie 32 values apart."""
     zero = np.float32(0)
-    multiply_block((32, 4, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, accumulate, ahead, (0, 0))
+    multiply_block(
+        (32, 4, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, accumulate, ahead, (0, 0)
+    )
 
 
 @njit(nogil=True)

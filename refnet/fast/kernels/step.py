@@ -36,7 +36,7 @@ FIELDS = (
     "band_rows",
     "plain_filters",  # Winograd: 1: filters are (OC/32, IC, 9, 32); 0: already transformed downwards
     "private_h",
-    "by_channel",  # 1: ranks share each band and divide output channels; 0: ranks divide bands
+    "by_channel",  # 1: ranks divide output channels; 0: they divide rows, or bands of tiles
 )
 CONSTANT_ROWS = 4  # of a panel of 32 channels: bias, slope, scale, shift
 STEP = np.dtype([(name, np.int64) for name in FIELDS])

@@ -11,7 +11,7 @@ from refnet.fast.lanes import WIDTH
 
 @njit(nogil=True)
 def read_images(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """y = scale * x + shift, each rounded: from (N, C, H, W) to a layout of kernels.
+    """Y = scale * x + shift, each rounded: from (N, C, H, W) to a layout of kernels.
 
     Constants are (2, C): scale, shift. `step.stride_across` says how many channels lie side by side, 4 or 16.
     """
@@ -29,7 +29,7 @@ def read_images(step, weights, arena, images, rank, ranks):  # type: ignore[no-u
 
 @njit(nogil=True)
 def write_images(step, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """y = x: from the layout of kernels to (N, C, H, W)."""
+    """Y = x: from the layout of kernels to (N, C, H, W)."""
     first, last = share(images * step.channels, rank, ranks)
     for image_channel in range(first, last):
         image, c = image_channel // step.channels, image_channel % step.channels

@@ -25,8 +25,8 @@ from numba.extending import intrinsic
 
 from refnet.fast.kernel_cache import cached
 from refnet.fast.kernels import tiles
-from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_pair, multiply_taps
 from refnet.fast.kernels.finish import emit_finish
+from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_pair, multiply_taps
 from refnet.fast.kernels.step import places, share
 from refnet.fast.lanes import (
     FLOAT,
@@ -44,7 +44,6 @@ from refnet.fast.lanes import (
     store,
     symbol_fma,
 )
-from refnet.fast.meeting import wait_for_all
 
 FREQUENCIES = tiles.FREQUENCIES
 FEW = 24  # rows up to which filters are expanded while they are multiplied, not before: one pass less, more arithmetic
@@ -158,9 +157,7 @@ def gather_tile(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     index = types.int64
-    return types.void(
-        index, index, m, index, index, rows, index, index, constants, index, arena, *[index] * 6
-    ), codegen
+    return types.void(index, index, m, index, index, rows, index, index, constants, index, arena, *[index] * 6), codegen
 
 
 _POINTS = tuple(np.float32(float(p)) for p in (0, tiles.A, -tiles.A, tiles.B, -tiles.B))
@@ -204,7 +201,7 @@ def expand_across(h, h_at, channels, u, u_at):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ignore[no-untyped-def]
+def winograd3x3(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
     """Overwrite y, and the second output if there is one, for the first `images` images.
 
     Error: see the tests, in units of u (|w| * |x|).
@@ -217,16 +214,14 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
     bands_down = (tiles_down + step.band_rows - 1) // step.band_rows
     bands = (images + step.band_images - 1) // step.band_images * bands_down
 
-    first_band, last_band = 0, bands
-    first_plane, last_plane = 0, channels // WIDTH
-    first_panel, last_panel = 0, panels
-    v_at, private = step.shared_at, step.private_at + rank * step.private_size
+    # Ranks that divide channels each transform all inputs: to fetch them from another core costs more.
+    first_band, last_band, first_panel, last_panel = 0, bands, 0, panels
     if step.by_channel:
-        first_plane, last_plane = share(last_plane, rank, ranks)
         first_panel, last_panel = share(panels, rank, ranks)
     else:
         first_band, last_band = share(bands, rank, ranks)
-        v_at = private + step.private_v
+    private = step.private_at + rank * step.private_size
+    v_at = private + step.private_v
     u_at, m_at = private, private + step.private_m
 
     filters_size = channels * 3 * PANEL
@@ -242,7 +237,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
         fours_down = min(band_rows, height // 4 - tile_0)  # tile rows that use the rare frequencies
         fours_across = width // 4
 
-        for plane in range(first_plane, last_plane):
+        for plane in range(channels // WIDTH):
             for image in range(band_images):
                 x_image = step.x_at + (image_0 + image) * step.x_image + plane * step.x_plane
                 for i in range(band_rows):
@@ -269,8 +264,6 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                             rare_down,
                             rare_across,
                         )
-        if step.by_channel:
-            wait_for_all(meeting, ranks)
 
         few = band_images * band_rows * tiles_across <= FEW
         for panel in range(first_panel, last_panel):
@@ -297,9 +290,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                         taps_at = h_at + c * 3 * PANEL
                         if j == 0 or j == FREQUENCIES - 1:
                             taps_at += 0 if j == 0 else 2 * PANEL
-                            multiply_taps(
-                                rows_here, arena, a_at, groups, v_plane, h, taps_at, arena, to, c, ahead
-                            )
+                            multiply_taps(rows_here, arena, a_at, groups, v_plane, h, taps_at, arena, to, c, ahead)
                         elif few:
                             if j % 2:  # with the next frequency, at the negative point
                                 pair = v_stride, m_stride
@@ -335,9 +326,7 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                         )
                         for plane in range(2 * panel, min(2 * panel + 2, out_planes)):
                             half = plane % 2 * WIDTH
-                            y_at, residual_at, second_at = places(
-                                step, image_0 + image, plane, 4 * (tile_0 + i), 4 * j
-                            )
+                            y_at, residual_at, second_at = places(step, image_0 + image, plane, 4 * (tile_0 + i), 4 * j)
                             gather_tile(
                                 tile_height,
                                 min(4, width - 4 * j),
@@ -357,6 +346,3 @@ def winograd3x3(step, weights, arena, images, rank, ranks, meeting):  # type: ig
                                 second_at,
                                 step.second_row,
                             )
-        if step.by_channel:
-            wait_for_all(meeting, ranks)
-

@@ -1,5 +1,6 @@
 """Running a plan: images in, embeddings out, with a team of threads."""
 
+import os
 import threading
 from collections.abc import Mapping
 
@@ -27,7 +28,7 @@ class Engine:
     def __init__(self, plan: Plan, team: Team) -> None:
         self.plan = plan
         self._team = team
-        self._turn = threading.Lock()
+        self._turn, self._process = threading.Lock(), os.getpid()
         self._current = np.zeros(team.threads, dtype=STEP)
         self._alone = [np.zeros(1, dtype=STEP) for _ in range(team.threads)]
         self._nobody = np.zeros_like(team.meeting)
@@ -64,13 +65,19 @@ class Engine:
             name: np.empty((count, *storage.layout.shape), dtype=np.float32)
             for name, storage in self.plan.outputs.items()
         }
-        with self._turn:
+        with self._own_turn():
             for first, last, ranks in self._turns(count):
                 if ranks > 1:
                     self._run_apart(images, results, first, last)
                 else:
                     self._run_together(images, results, first, last)
         return results
+
+    def _own_turn(self) -> threading.Lock:
+        """The lock of this process: after a fork, the one that another thread may have held is forgotten."""
+        if self._process != os.getpid():
+            self._turn, self._process = threading.Lock(), os.getpid()
+        return self._turn
 
     def _checked(self, name: str, feeds: Mapping[str, Array]) -> Array:
         """An input as float32, of the right shape."""

@@ -15,7 +15,10 @@ from refnet.fast.lanes import WIDTH, fma, load, splat
 
 @njit(nogil=True)
 def depthwise(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """Overwrite y, and the second output if there is one, for the first `images` images."""
+    """Overwrite y, and the second output if there is one, for the first `images` images.
+
+    Error: at most 6 u (|w| * |x|), u = 2**-24; 3 measured with normal data, 3x3.
+    """
     planes = step.channels // WIDTH
     first, last = share(images * planes, rank, ranks)
     for image_plane in range(first, last):

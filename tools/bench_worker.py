@@ -1,0 +1,153 @@
+"""One runtime in a process of its own: told how often to run, it tells how long each run took.
+
+Started by `bench`. Reads lines from stdin, writes one line of JSON for each: first about itself, then a list of
+seconds for every number of runs it is given.
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refnet.graph import Array
+
+Run = Callable[[Array], Array]
+
+
+def refnet_fast(model: Path, threads: int, _batch: int, **options: Any) -> Run:
+    """The fast engine."""
+    from refnet import fast
+    from refnet.formats.onnx_reader import read_model
+
+    graph = read_model(model)
+    engine = fast.compile(graph, threads=threads, **options)
+    return lambda images: engine.run({graph.inputs[0].name: images})[graph.outputs[0].name]
+
+
+def refnet_fast_low(model: Path, threads: int, batch: int) -> Run:
+    """The fast engine in its smaller form."""
+    return refnet_fast(model, threads, batch, memory="low")
+
+
+def onnxruntime(model: Path, threads: int, _batch: int) -> Run:
+    """ONNX Runtime's CPU provider with all its optimisations."""
+    import onnx
+    import onnxruntime as ort
+
+    loaded = onnx.load(model)
+    for tensor in (loaded.graph.input[0], loaded.graph.output[0]):
+        tensor.type.tensor_type.shape.dim[0].dim_param = "N"
+    weights = {tensor.name for tensor in loaded.graph.initializer}
+    inputs = [tensor for tensor in loaded.graph.input if tensor.name not in weights]
+    del loaded.graph.input[:]  # weights that are inputs could be overridden, and would not be folded
+    loaded.graph.input.extend(inputs)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(loaded.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def openvino(model: Path, threads: int, batch: int) -> Run:
+    """OpenVINO's CPU plugin, fp32, for low latency."""
+    import openvino as ov
+
+    core = ov.Core()
+    loaded = core.read_model(model)
+    loaded.reshape([batch, *list(loaded.input(0).get_partial_shape())[1:]])
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = core.compile_model(loaded, "CPU", settings).create_infer_request()
+    return lambda images: np.array(request.infer([images], share_inputs=True)[0])
+
+
+def ncnn(model: Path, threads: int, _batch: int) -> Run:
+    """The library ncnn, fp32, with Winograd, image by image: it knows no batch."""
+    import ncnn as library
+    from ncnn_form import write_ncnn
+
+    from refnet.formats.onnx_reader import read_model
+
+    graph = read_model(model)
+    net = library.Net()
+    net.opt.num_threads = threads
+    for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
+        setattr(net.opt, option, False)
+    with tempfile.TemporaryDirectory() as folder:
+        param, weights = Path(folder) / "model.param", Path(folder) / "model.bin"
+        write_ncnn(graph, param, weights)
+        net.load_param(str(param))
+        net.load_model(str(weights))
+    name, output = graph.inputs[0].name, graph.outputs[0].name
+
+    def run(images: Array) -> Array:
+        results = []
+        for image in images:
+            extractor = net.create_extractor()
+            extractor.input(name, library.Mat(image).clone())
+            results.append(np.array(extractor.extract(output)[1]).ravel())
+        return np.stack(results)
+
+    return run
+
+
+RUNTIMES = {
+    "refnet": (refnet_fast, "refnet"),
+    "refnet-low": (refnet_fast_low, "refnet"),
+    "onnxruntime": (onnxruntime, "onnxruntime"),
+    "openvino": (openvino, "openvino"),
+    "ncnn": (ncnn, "ncnn"),
+}
+
+
+def main(name: str, model: str, threads: str, batch: str, images_path: str, output_path: str) -> None:
+    """Make a runtime ready, run it once, save what it computed, and then follow orders."""
+    reply = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever libraries print is not ours to say
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[-int(threads) :])
+    make, package = RUNTIMES[name]
+    images = np.load(images_path)
+    begun = time.perf_counter()
+    run = make(Path(model), int(threads), int(batch))
+    np.save(output_path, run(images))
+    about = {
+        "version": _version(package),
+        "start_seconds": time.perf_counter() - begun,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(about), file=reply, flush=True)
+    for line in sys.stdin:
+        run(images)
+        seconds = []
+        for _ in range(int(line)):
+            begun = time.perf_counter()
+            run(images)
+            seconds.append(time.perf_counter() - begun)
+        print(json.dumps(seconds), file=reply, flush=True)
+
+
+def _version(package: str) -> str:
+    """As installed, or as it is in the checkout."""
+    if package == "refnet":
+        import refnet
+
+        return refnet.__version__
+    return version(package)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -17,6 +17,7 @@ from refnet.audit.comparison import Comparison, Kind, OutputRow
 from refnet.audit.difference import difference
 from refnet.audit.embedding_verdict import EmbeddingVerdict, embedding_verdict
 from refnet.audit.floor import excess, noise_floor
+from refnet.audit.own_tensors import own_tensors
 from refnet.audit.rounding import Variance
 from refnet.audit.steps import Arrivals, steps
 from refnet.audit.tally import Tally
@@ -25,6 +26,9 @@ from refnet.graph import Array, Graph
 from refnet.network import Network
 
 __all__ = ["Comparison", "Other", "compare"]
+
+
+UNFUSED = "our tensors are those of the fast engine node by node, unfused; our outputs those of a run as users get it"
 
 
 class Other(Protocol):
@@ -88,18 +92,19 @@ def compare(
     tallies = {node.output: Tally(node, kinds[node.output]) for node in graph.nodes}
     ends: dict[str, list[tuple[Array, Variance]]] = {t.name: [] for t in graph.outputs if t.name in made}
     portion = other.at_once or len(x)
+    reference = network.engine == "reference"
     total = len(graph.nodes) * -(-len(x) // portion)
     done = 0
     for start in range(0, len(x), portion):
         part = x[start : start + portion]
+        own = None if reference else own_tensors(network, part)
         for step in steps(network, part, Arrivals(other.stream(part, names), names)):
-            tallies[step.node.output].add(step)
+            tallies[step.node.output].add(step, step.exact if own is None else next(own)[1])
             if step.node.output in ends:
                 ends[step.node.output].append((step.exact, step.whole_variance))
             done += 1
             if progress:
                 progress(done, total)
-    reference = network.engine == "reference"
     exact = {name: np.concatenate([array for array, _ in parts]) for name, parts in ends.items()}
     ours = exact if reference else network.run(x)
     theirs = other.outputs(x, exact.keys())
@@ -107,9 +112,9 @@ def compare(
         model=str(graph.source.path or graph.name),
         engine=network.engine,
         other=other.name,
-        notes=other.notes,
+        notes=other.notes if reference else (*other.notes, UNFUSED),
         images=len(x),
-        tensors=tuple(tally.row(reference=reference) for tally in tallies.values()),
+        tensors=tuple(tally.row() for tally in tallies.values()),
         outputs=tuple(_output(name, ours[name], theirs[name], exact[name], ends[name]) for name in theirs),
         embedding=_embedding(graph, ours, theirs, exact),
     )
@@ -120,8 +125,8 @@ def _output(name: str, ours: Array, theirs: Array, exact: Array, parts: list[tup
     if theirs.shape != exact.shape:
         raise InputError(f"output {name!r} has shape {theirs.shape} there and {exact.shape} here")
     variance = np.concatenate([np.zeros(array.shape) if v is None else v for array, v in parts])
-    floor = noise_floor(theirs, variance)
-    sides = [float(excess(side, exact, floor).max()) for side in (theirs, ours)]
+    floors = [noise_floor(side, variance) for side in (theirs, ours)]
+    sides = [float(excess(side, exact, floor).max()) for side, floor in zip((theirs, ours), floors, strict=True)]
     finite = np.isfinite(theirs).all() and np.isfinite(ours).all()
     length = float(np.linalg.norm(exact))
     return OutputRow(
@@ -129,7 +134,7 @@ def _output(name: str, ours: Array, theirs: Array, exact: Array, parts: list[tup
         theirs=difference(theirs, exact),
         ours=difference(ours, exact),
         between=difference(ours, theirs),
-        floor=float(np.linalg.norm(floor)) / length if length else 0.0,
+        floor=float(np.linalg.norm(floors[0])) / length if length else 0.0,
         theirs_excess=sides[0],
         ours_excess=sides[1],
         verdict="agrees" if finite and max(sides) <= 1 else "departs",

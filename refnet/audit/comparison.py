@@ -22,8 +22,8 @@ class TensorRow:
     name, op, shape : of the node's output; for all images together.
     kind : "data" follows from the images; "constant" from weights alone; "shape" is arithmetic on shapes.
     theirs : theirs beside float64; None if they do not show it.
-    ours : ours beside float64; None if the engine does not show it.
-    between : ours beside theirs; None if either is.
+    ours : ours beside float64.
+    between : ours beside theirs; None if theirs is.
     local : theirs beside what float64 makes of their own inputs: the error of this node alone; None as `theirs`.
     floor : the noise floor's length, as a share of the tensor's: what `local.relative_l2` may be.
     excess : the largest ratio of an element's local error to its floor; the tensor departs above 1.
@@ -36,7 +36,7 @@ class TensorRow:
     kind: Kind
     shape: tuple[int, ...]
     theirs: Difference | None
-    ours: Difference | None
+    ours: Difference
     between: Difference | None
     local: Difference | None
     floor: float

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from refnet.audit.comparison import Kind, TensorRow, Verdict
-from refnet.audit.difference import Difference, Sums
+from refnet.audit.difference import Sums
 from refnet.audit.floor import excess, noise_floor
 from refnet.audit.steps import Step
-from refnet.graph import Node, Shape
-
-SAME = Difference(0.0, 0.0, 1.0)
+from refnet.graph import Array, Node, Shape
 
 
 @dataclass
@@ -28,17 +26,21 @@ class Tally:
     excess: float = 0.0
     reason: str = ""
     absent: bool = False
+    ours: Sums = field(default_factory=Sums)
+    between: Sums = field(default_factory=Sums)
 
-    def add(self, step: Step) -> None:
-        """Count one portion."""
+    def add(self, step: Step, ours: Array) -> None:
+        """Count one portion; `ours` is the tensor as the network's own engine has it."""
+        self.ours = self.ours.and_of(ours, step.exact)
         self.shape = _together(self.shape, step.exact.shape) if self.kind == "data" else step.exact.shape
         if step.theirs is None:
             self.absent = True
         elif step.theirs.shape != step.predicted.shape:
             self.reason = f"it has shape {step.theirs.shape}, expected {step.predicted.shape}"
-            self.theirs = self.local = Sums.unequal()
+            self.theirs = self.local = self.between = Sums.unequal()
         else:
             self.theirs = self.theirs.and_of(step.theirs, step.exact)
+            self.between = self.between.and_of(ours, step.theirs)
             self.local = self.local.and_of(step.theirs, step.predicted)
             if np.isfinite(step.theirs).all():
                 self._judge(step)
@@ -61,18 +63,17 @@ class Tally:
             )
         self.excess = max(self.excess, worst)
 
-    def row(self, *, reference: bool) -> TensorRow:
-        """The figures; where our engine is the reference itself, ours is float64 by definition."""
+    def row(self) -> TensorRow:
+        """The figures."""
         verdict: Verdict = "departs" if self.reason else "absent" if self.absent else "agrees"
-        theirs = None if self.absent else self.theirs.figures()
         return TensorRow(
             name=self.node.output,
             op=self.node.op,
             kind=self.kind,
             shape=self.shape,
-            theirs=theirs,
-            ours=SAME if reference else None,
-            between=theirs if reference else None,
+            theirs=None if self.absent else self.theirs.figures(),
+            ours=self.ours.figures(),
+            between=None if self.absent else self.between.figures(),
             local=None if self.absent else self.local.figures(),
             floor=math.sqrt(self.floor / self.length) if self.length else 0.0,
             excess=self.excess,

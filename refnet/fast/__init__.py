@@ -41,5 +41,5 @@ def compile(graph: Graph, *, threads: int | None = None, memory: Literal["defaul
                 f"input {tensor.name!r} has shape {tensor.shape}; expected all extents but the first fixed"
             )
         shapes[tensor.name] = tuple(int(extent or 0) for extent in tensor.shape[1:])
-    threads = usable_cores() if threads is None else threads
-    return Engine(make_plan(graph, shapes, threads=threads, low_memory=memory == "low"), Team(threads))
+    team = Team(usable_cores() if threads is None else threads)
+    return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low"), team)

@@ -1,8 +1,8 @@
 """Convolution of any size and stride, tap by tap, as products of a few pixels by 32 output channels.
 
-    sum over taps (u, v) in row order, over channels in blocks of 128, of  x[stride i + u, stride j + v, block] w[u, v]
+    sum over taps (u, v) in row order, over channels in chains of 64, of  x[stride i + u, stride j + v, chain] w[u, v]
 
-Each (tap, block) is one chain of fused multiply-adds; the chains are added in this order. Used where Winograd's
+See `multiply` for a chain; chains are added in this order. Used where Winograd's
 filtering does not serve: stride 2, 1x1, and anything unusual.
 
 Layout: activations (N, C/16, H, W, 16), the input with its padding around it; filters (OC/32, taps, IC, 32).
@@ -11,7 +11,7 @@ Layout: activations (N, C/16, H, W, 16), the input with its padding around it; f
 from numba import njit
 
 from refnet.fast.kernels.finish import finish
-from refnet.fast.kernels.multiply import CHAIN, PANEL, ROWS, multiply, multiply_apart, multiply_pixels
+from refnet.fast.kernels.multiply import PANEL, ROWS, multiply, multiply_apart, multiply_pixels
 from refnet.fast.kernels.step import CONSTANT_ROWS, places, share
 from refnet.fast.lanes import WIDTH, load
 
@@ -27,7 +27,7 @@ def direct(step, weights, arena, images, rank, ranks):  # type: ignore[no-untype
     panel_size = step.taps_down * step.taps_across * channels * PANEL
     first_panel, last_panel, first_row, last_row = _part(step, panels, images, rank, ranks)
     sums_at = step.private_at + rank * step.private_size
-    blocks = (step.width + ROWS - 1) // ROWS
+    blocks, groups = (step.width + ROWS - 1) // ROWS, channels // WIDTH
     for panel in range(first_panel, last_panel):
         for image_row in range(first_row, last_row):
             image, i = image_row // step.height, image_row % step.height
@@ -40,40 +40,36 @@ def direct(step, weights, arena, images, rank, ranks):  # type: ignore[no-untype
                     x_row = step.x_at + image * step.x_image + (i * step.stride_down + u) * step.x_row
                     for v in range(step.taps_across):
                         x_at = x_row + (done * step.stride_across + v) * WIDTH
-                        for c in range(0, channels, CHAIN):
-                            a_at = x_at + c // WIDTH * step.x_plane
-                            groups = min(CHAIN, channels - c) // WIDTH
-                            ahead = b_at + panel_size
-                            if step.stride_across == 1:
-                                multiply(
-                                    count,
-                                    arena,
-                                    a_at,
-                                    groups,
-                                    step.x_plane,
-                                    weights,
-                                    b_at,
-                                    arena,
-                                    sums_at,
-                                    accumulate,
-                                    ahead,
-                                )
-                            else:
-                                multiply_apart(
-                                    count,
-                                    arena,
-                                    a_at,
-                                    groups,
-                                    step.x_plane,
-                                    weights,
-                                    b_at,
-                                    arena,
-                                    sums_at,
-                                    accumulate,
-                                    ahead,
-                                )
-                            b_at += groups * WIDTH * PANEL
-                            accumulate = 1
+                        if step.stride_across == 1:
+                            multiply(
+                                count,
+                                arena,
+                                x_at,
+                                groups,
+                                step.x_plane,
+                                weights,
+                                b_at,
+                                arena,
+                                sums_at,
+                                accumulate,
+                                b_at + panel_size,
+                            )
+                        else:
+                            multiply_apart(
+                                count,
+                                arena,
+                                x_at,
+                                groups,
+                                step.x_plane,
+                                weights,
+                                b_at,
+                                arena,
+                                sums_at,
+                                accumulate,
+                                b_at + panel_size,
+                            )
+                        b_at += channels * PANEL
+                        accumulate = 1
                 _finish_pixels(step, weights, arena, sums_at, panel, image, i, done, count)
                 done += count
 

@@ -25,6 +25,7 @@ from refnet.fast.kernels.winograd_tiles import gather_tile, spread_tile
 from refnet.fast.lanes import WIDTH
 
 FEW = 24  # tiles up to which filters are expanded while they are multiplied, not before: one pass less, more arithmetic
+VERY_FEW = 6  # tiles
 _RARE = (0, 0b111000, 0b011000, 0b100000)  # by length % 4: the frequencies that the last, smaller tile does not use
 
 
@@ -133,14 +134,15 @@ def _multiply_few(  # type: ignore[no-untyped-def]
 ):
     """M at frequencies (i, 0..5) where tiles are few: filters are expanded on their way into the product.
 
-    A chain's filters are read for all six frequencies while they are in the first-level cache.
+    Where they are very few, a chain's filters are read for all six frequencies while they are in the first-level cache.
     """
     v_at, v_stride, v_plane = places_of_v
     m_at, m_stride = places_of_m
     last = FREQUENCIES - 1
-    for c in range(0, step.channels, CHAIN):
-        chain = min(CHAIN, step.channels - c)
-        groups, taps_at = chain // WIDTH, filters_at + 3 * c * PANEL
+    span = CHAIN if _rows(step, band, 0, 0) <= VERY_FEW else step.channels
+    for c in range(0, step.channels, span):
+        terms = min(span, step.channels - c)
+        groups, taps_at = terms // WIDTH, filters_at + 3 * c * PANEL
         a_at = v_at + FREQUENCIES * i * v_stride + c // WIDTH * v_plane
         to, ahead = m_at + FREQUENCIES * i * m_stride, ahead_at + FREQUENCIES * c * WIDTH
         multiply_taps(_rows(step, band, i, 0), arena, a_at, groups, v_plane, filters, taps_at, arena, to, c, ahead)
@@ -158,7 +160,7 @@ def _multiply_few(  # type: ignore[no-untyped-def]
                 arena,
                 to + j * m_stride,
                 c,
-                ahead + j * chain * WIDTH,
+                ahead + j * terms * WIDTH,
                 (v_stride, m_stride),
             )
         multiply_taps(
@@ -172,7 +174,7 @@ def _multiply_few(  # type: ignore[no-untyped-def]
             arena,
             to + last * m_stride,
             c,
-            ahead + last * chain * WIDTH,
+            ahead + last * terms * WIDTH,
         )
 
 
@@ -184,19 +186,18 @@ def _multiply_many(  # type: ignore[no-untyped-def]
     v_at, v_stride, v_plane = places_of_v
     m_at, m_stride = places_of_m
     expand_across(filters, filters_at, step.channels, arena, u_at)
+    groups = step.channels // WIDTH
     for j in range(FREQUENCIES):
         rows = _rows(step, band, i, j)
-        for c in range(0, step.channels, CHAIN):
-            groups = min(CHAIN, step.channels - c) // WIDTH
-            a_at = v_at + (FREQUENCIES * i + j) * v_stride + c // WIDTH * v_plane
-            to = m_at + (FREQUENCIES * i + j) * m_stride
-            if j == 0 or j == FREQUENCIES - 1:
-                taps_at = filters_at + (3 * c + (0 if j == 0 else 2)) * PANEL
-                ahead = ahead_at + (j * step.channels + c) * WIDTH
-                multiply_taps(rows, arena, a_at, groups, v_plane, filters, taps_at, arena, to, c, ahead)
-            else:
-                b_at = u_at + ((j - 1) * step.channels + c) * PANEL
-                multiply(rows, arena, a_at, groups, v_plane, arena, b_at, arena, to, c, b_at)
+        a_at = v_at + (FREQUENCIES * i + j) * v_stride
+        to = m_at + (FREQUENCIES * i + j) * m_stride
+        if j == 0 or j == FREQUENCIES - 1:
+            taps_at = filters_at + (0 if j == 0 else 2) * PANEL
+            ahead = ahead_at + j * step.channels * WIDTH
+            multiply_taps(rows, arena, a_at, groups, v_plane, filters, taps_at, arena, to, 0, ahead)
+        else:
+            b_at = u_at + (j - 1) * step.channels * PANEL
+            multiply(rows, arena, a_at, groups, v_plane, arena, b_at, arena, to, 0, b_at)
 
 
 @njit(nogil=True)

@@ -85,8 +85,10 @@ class Plan:
         Values that a workspace needs.
     inputs, outputs : {tensor: Storage}
         In plain order, for up to `CAPACITY` images.
+    whole_outputs : names
+        Outputs that are no row an image, given as they are.
     constants : {tensor: array}
-        What generic nodes read.
+        What generic nodes read, and outputs among them.
     capacity : int
     lines : for people, one a step
     """
@@ -97,6 +99,7 @@ class Plan:
     arena_size: int
     inputs: Mapping[str, Storage]
     outputs: Mapping[str, Storage]
+    whole_outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     capacity: int
     lines: tuple[str, ...]
@@ -150,7 +153,8 @@ def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Sha
         two = infer(graph, {name: (2, *shape) for name, shape in shapes.items()})
     except ModelError:
         return 1
-    grown = all(two[t.name].shape == (2, *known[t.name].shape[1:]) for t in graph.outputs)
+    made = [tensor.name for tensor in graph.outputs if tensor.name not in constant_names(graph)]
+    grown = all(two[name].shape == (2, *known[name].shape[1:]) for name in made)
     return CAPACITY if grown else 1
 
 
@@ -325,6 +329,10 @@ class _Builder:
 
     # Finish
 
+    def _is_whole(self, name: str) -> bool:
+        """Whether an output is no row an image: it follows from weights alone, or mixes the batch with other axes."""
+        return name in self.constant or (self.capacity == 1 and name in self.generic_values)
+
     def _pack(self, size: int, fill: Callable[[Array], None]) -> int:
         """Reserve room among the weights; it is filled at the end, one layer at a time."""
         at = self.weights_size
@@ -345,8 +353,11 @@ class _Builder:
     def finished(self, shapes: Mapping[str, Shape]) -> Plan:
         """Lay out tensors and scratch, pack the weights, write the table."""
         outputs = {}
+        whole = {tensor.name for tensor in self.graph.outputs if self._is_whole(tensor.name)}
         for tensor in self.graph.outputs:
             name = tensor.name
+            if name in whole:
+                continue
             if name in self.generic_values and name not in self.storages:
                 self._store(name, Layout(self._shape(name))).first = self._made_at(name)
             outputs[name] = self._need(name, 1)
@@ -373,6 +384,7 @@ class _Builder:
             fill(weights[at : at + count])
         generic = [work for work in self.work if isinstance(work, Generic)]
         read = {name for work in generic for name in work.node.inputs if name in self.constant}
+        read |= whole & self.constant
         return Plan(
             parts=self._parts(segments),
             steps=table,
@@ -380,6 +392,7 @@ class _Builder:
             arena_size=private_at + self.threads * private + WIDTH,
             inputs=inputs,
             outputs=outputs,
+            whole_outputs=tuple(sorted(whole)),
             constants={name: _as_float32(evaluate(self.graph, name)) for name in read},
             capacity=self.capacity,
             lines=_lines(steps),

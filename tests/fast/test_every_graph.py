@@ -41,7 +41,17 @@ def absolute(graph: Graph) -> Graph:
 
 
 def test_inner_tensors_may_be_outputs_as_well(narrow: Graph) -> None:
-    names = ("relu0", "_minusscalar0", "_mulscalar0", "id", "stage1_unit1_conv1", "stage2_unit1_sc", "_plus20", "bn1", "dropout0")
+    names = (
+        "relu0",
+        "_minusscalar0",
+        "_mulscalar0",
+        "id",
+        "stage1_unit1_conv1",
+        "stage2_unit1_sc",
+        "_plus20",
+        "bn1",
+        "dropout0",
+    )
     shapes = {node.output: node for node in narrow.nodes}
     assert set(names) <= set(shapes)
     outputs = tuple(replace(narrow.outputs[0], name=name, shape=()) for name in (*names, "fc1"))

@@ -46,7 +46,14 @@ def package(tmp_path):
     for name in ("__init__.py", "fast/__init__.py"):
         (copy / "refnet" / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / "refnet" / name).write_text("")
-    for name in ("cache_folder.py", "errors.py", "files.py", "graph.py", "fast/kernel_cache.py", "fast/cache_folder.py"):
+    for name in (
+        "cache_folder.py",
+        "errors.py",
+        "files.py",
+        "graph.py",
+        "fast/kernel_cache.py",
+        "fast/cache_folder.py",
+    ):
         shutil.copy(SOURCES / name, copy / "refnet" / name)
     (copy / "refnet" / "fast" / "helper.py").write_text(HELPER)
     (copy / "refnet" / "fast" / "kernel.py").write_text(KERNEL)

@@ -13,7 +13,9 @@ def exact_fma(x, y, z):
 
 
 def fractions(rng, count):
-    return [Fraction(int(a), int(b)) for a, b in zip(rng.integers(-99, 99, count), rng.integers(1, 9, count), strict=True)]
+    return [
+        Fraction(int(a), int(b)) for a, b in zip(rng.integers(-99, 99, count), rng.integers(1, 9, count), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4])

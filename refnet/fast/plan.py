@@ -331,7 +331,7 @@ class _Builder:
 
     def _is_whole(self, name: str) -> bool:
         """Whether an output is no row an image: it follows from weights alone, or mixes the batch with other axes."""
-        return name in self.constant or (self.capacity == 1 and name in self.generic_values)
+        return name in self.constant or self.known[name].shape[:1] != (1,)
 
     def _pack(self, size: int, fill: Callable[[Array], None]) -> int:
         """Reserve room among the weights; it is filled at the end, one layer at a time."""

@@ -23,7 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from bench_worker import RUNTIMES
+from ncnn_form import write_ncnn
+
+from refnet.formats.onnx_reader import read_model
 
 WORKER = Path(__file__).with_name("bench_worker.py")
 SUBJECT = "refnet"
@@ -66,15 +70,38 @@ class Runner:
         self.process.wait()
 
 
-def measure(model: Path, names: list[str], batch: int, threads: int, rounds: int, images: Any) -> list[dict[str, Any]]:
+def forms_of(model: Path, names: list[str], folder: Path) -> dict[str, Path]:
+    """The model in the form that each runtime reads, written before anything is measured.
+
+    ONNX Runtime gets a free batch, and weights that are not inputs as well: it folds no weight that a caller may set.
+    """
+    forms = dict.fromkeys(names, model)
+    if "onnxruntime" in names:
+        loaded = onnx.load(model)
+        weights = {tensor.name for tensor in loaded.graph.initializer}
+        inputs = [tensor for tensor in loaded.graph.input if tensor.name not in weights]
+        del loaded.graph.input[:]
+        loaded.graph.input.extend(inputs)
+        for tensor in (*loaded.graph.input, *loaded.graph.output):
+            tensor.type.tensor_type.shape.dim[0].dim_param = "N"
+        forms["onnxruntime"] = folder / "free.onnx"
+        onnx.save(loaded, forms["onnxruntime"])
+    if "ncnn" in names:
+        forms["ncnn"] = folder / "model.param"
+        write_ncnn(read_model(model), forms["ncnn"], folder / "model.bin")
+    return forms
+
+
+def measure(forms: dict[str, Path], batch: int, threads: int, rounds: int, images: Any) -> list[dict[str, Any]]:
     """Run all runtimes on one batch with one number of threads; a row for each."""
+    names = list(forms)
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", images[:batch])
         runners: list[Runner] = []
         try:
             for name in names:
                 paths = (str(Path(folder) / "images.npy"), str(Path(folder) / f"{name}.npy"))
-                command = [sys.executable, str(WORKER), name, str(model), str(threads), str(batch), *paths]
+                command = [sys.executable, str(WORKER), name, str(forms[name]), str(threads), str(batch), *paths]
                 pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
                 runner = Runner(name, subprocess.Popen(command, text=True, **pipes))  # type: ignore[call-overload]
                 runners.append(runner)
@@ -177,16 +204,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write everything that was measured here")
     asked = parser.parse_args()
 
-    from refnet.formats.onnx_reader import read_model
-
     shape = [int(extent or 0) for extent in read_model(asked.model).inputs[0].shape[1:]]
     images = np.random.default_rng(0).integers(0, 256, (max(asked.batch), *shape)).astype(np.float32)
     where, rows = machine(), []
     print("; ".join(f"{key} {value}" for key, value in where.items()))
-    for threads in asked.threads:
-        for batch in asked.batch:
-            rows += measure(asked.model, [SUBJECT, *asked.against], batch, threads, asked.rounds, images)
-            print(f"measured batch {batch}, threads {threads}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        forms = forms_of(asked.model, [SUBJECT, *asked.against], Path(folder))
+        for threads in asked.threads:
+            for batch in asked.batch:
+                rows += measure(forms, batch, threads, asked.rounds, images)
+                print(f"measured batch {batch}, threads {threads}", file=sys.stderr)
     print(table(rows))
     if asked.json:
         asked.json.write_text(json.dumps({"machine": where, "model": asked.model.name, "rows": rows}, indent=1))

@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -39,21 +38,13 @@ def refnet_fast_low(model: Path, threads: int, batch: int) -> Run:
 
 def onnxruntime(model: Path, threads: int, _batch: int) -> Run:
     """ONNX Runtime's CPU provider with all its optimisations."""
-    import onnx
     import onnxruntime as ort
 
-    loaded = onnx.load(model)
-    for tensor in (loaded.graph.input[0], loaded.graph.output[0]):
-        tensor.type.tensor_type.shape.dim[0].dim_param = "N"
-    weights = {tensor.name for tensor in loaded.graph.initializer}
-    inputs = [tensor for tensor in loaded.graph.input if tensor.name not in weights]
-    del loaded.graph.input[:]  # weights that are inputs could be overridden, and would not be folded
-    loaded.graph.input.extend(inputs)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    session = ort.InferenceSession(loaded.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
 
@@ -77,21 +68,14 @@ def openvino(model: Path, threads: int, batch: int) -> Run:
 def ncnn(model: Path, threads: int, _batch: int) -> Run:
     """The library ncnn, fp32, with Winograd, image by image: it knows no batch."""
     import ncnn as library
-    from ncnn_form import write_ncnn
 
-    from refnet.formats.onnx_reader import read_model
-
-    graph = read_model(model)
     net = library.Net()
     net.opt.num_threads = threads
     for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(net.opt, option, False)
-    with tempfile.TemporaryDirectory() as folder:
-        param, weights = Path(folder) / "model.param", Path(folder) / "model.bin"
-        write_ncnn(graph, param, weights)
-        net.load_param(str(param))
-        net.load_model(str(weights))
-    name, output = graph.inputs[0].name, graph.outputs[0].name
+    net.load_param(str(model))
+    net.load_model(str(model.with_suffix(".bin")))
+    name, output = net.input_names()[0], net.output_names()[0]
 
     def run(images: Array) -> Array:
         results = []

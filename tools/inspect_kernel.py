@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numba.core.registry import cpu_target
 
-from refnet.fast.kernels import dense, depthwise, direct, multiply, step, winograd
+from refnet.fast.kernels import dense, depthwise, direct, multiply, step, winograd, winograd_filters
 
 FLOATS, INDEX, NUMBER = numba.types.float32[::1], numba.types.int64, numba.types.float32
 RECORD = numba.from_dtype(np.dtype(step.STEP))
@@ -31,8 +31,8 @@ KERNELS = {
     "multiply_pair": (multiply.multiply_pair, (*PRODUCT, NUMBER, NUMBER, FLOATS, INDEX, INDEX, INDEX, PAIR)),
     "multiply_apart": (multiply.multiply_apart, (*PRODUCT, FLOATS, INDEX, INDEX, INDEX)),
     "multiply_pixels": (multiply.multiply_pixels, (*PRODUCT, FLOATS, INDEX)),
-    "expand_down": (winograd.expand_down, (INDEX, FLOATS, INDEX, INDEX, FLOATS, INDEX)),
-    "expand_across": (winograd.expand_across, (FLOATS, INDEX, INDEX, FLOATS, INDEX)),
+    "expand_down": (winograd_filters.expand_down, (INDEX, FLOATS, INDEX, INDEX, FLOATS, INDEX)),
+    "expand_across": (winograd_filters.expand_across, (FLOATS, INDEX, INDEX, FLOATS, INDEX)),
     "winograd3x3": (winograd.winograd3x3, LAYER),
     "direct": (direct.direct, LAYER),
     "direct_pixels": (direct.direct_pixels, LAYER),

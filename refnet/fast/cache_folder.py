@@ -1,7 +1,7 @@
 """Where the fast engine keeps what it made once and can make again: compiled kernels and packed weights.
 
-All of it may be deleted at any time. A folder that cannot be
-written costs time and nothing else: it is said once, and everything is made anew.
+All of it may be deleted at any time. A folder that cannot be written costs time and nothing else: it is said once,
+and everything is made anew.
 """
 
 import functools

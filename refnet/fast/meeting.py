@@ -12,7 +12,7 @@ for its sense.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -32,14 +32,14 @@ def meeting_place() -> Array:
 
 
 @njit(nogil=True)
-def wait_for_all(meeting, ranks):  # type: ignore[no-untyped-def]
+def wait_for_all(meeting, ranks):
     """Return when all ranks have called this as often; what each wrote before is then seen by every other.
 
     The last to arrive begins the next phase, which the others watch for. Returns at once where a run was given up.
     """
     if ranks == 1:
         return
-    phase: int = _load(meeting, PHASE)  # type: ignore[call-arg]
+    phase: int = _load(meeting, PHASE)
     if _add(meeting, ARRIVED, 1) == ranks - 1:
         _store(meeting, ARRIVED, 0)  # before the phase: who sees the next one may arrive again
         _store(meeting, PHASE, phase + 1)
@@ -60,7 +60,7 @@ def _word(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 @intrinsic
-def _load(typing_context, meeting, index):  # type: ignore[no-untyped-def]
+def _load(typing_context, meeting, index):
     """meeting[index], with all that was written before it was set."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -70,7 +70,7 @@ def _load(typing_context, meeting, index):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _store(typing_context, meeting, index, value):  # type: ignore[no-untyped-def]
+def _store(typing_context, meeting, index, value):
     """meeting[index] = value, after all that was written before."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -81,7 +81,7 @@ def _store(typing_context, meeting, index, value):  # type: ignore[no-untyped-de
 
 
 @intrinsic
-def _add(typing_context, meeting, index, value):  # type: ignore[no-untyped-def]
+def _add(typing_context, meeting, index, value):
     """What meeting[index] was before value was added, in one step that no other rank can come into."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -91,7 +91,7 @@ def _add(typing_context, meeting, index, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _pause(typing_context):  # type: ignore[no-untyped-def]
+def _pause(typing_context):
     """Tell the core that this is a spin: it saves power, and leaves more to a sibling thread."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -103,7 +103,7 @@ def _pause(typing_context):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _yield(typing_context):  # type: ignore[no-untyped-def]
+def _yield(typing_context):
     """POSIX sched_yield: let another thread have this core."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -115,4 +115,4 @@ def _yield(typing_context):  # type: ignore[no-untyped-def]
 
 def _call(builder: Any, result: Any, name: str) -> None:
     """Call a function without arguments that LLVM or the C library has."""
-    builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, []), name), [])  # type: ignore[no-untyped-call]
+    builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, []), name), [])

@@ -11,7 +11,7 @@ import numpy as np
 from refnet.fast.kernels.multiply import PANEL
 from refnet.fast.kernels.step import CONSTANT_ROWS
 from refnet.fast.kernels.tiles import FREQUENCIES
-from refnet.fast.kernels.winograd import expand_down
+from refnet.fast.kernels.winograd_filters import expand_down
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import ConvLayer, DenseLayer
 from refnet.graph import Array, Shape

@@ -24,6 +24,7 @@ from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import ConvLayer, DenseLayer, InputLayer, Layer, layers_of
 from refnet.fast.simplify import constant_names, evaluate, simplify
 from refnet.fast.storage import NO_BORDER, PIXEL, Border, Layout, Storage, allocate
+from refnet.fast.weights_cache import packed_weights, weights_key
 from refnet.graph import Array, Graph, Node, Shape
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
@@ -108,7 +109,9 @@ class Plan:
         return "\n".join(self.lines)
 
 
-def make_plan(graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_memory: bool = False) -> Plan:
+def make_plan(
+    graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_memory: bool = False, cache: bool = False
+) -> Plan:
     """Decide how to run a graph.
 
     Parameters
@@ -118,6 +121,8 @@ def make_plan(graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_me
     threads : int
     low_memory : bool
         Keep filters as they are and transform them in every run: half the memory, more time, the same bits.
+    cache : bool
+        Look for packed weights on disk, and leave them there.
 
     Raises
     ------
@@ -131,7 +136,8 @@ def make_plan(graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_me
     builder.expect(layers)
     for layer in layers:
         builder.add(layer)
-    return builder.finished(shapes)
+    key = weights_key(graph, sorted(shapes.items()), low_memory) if cache else None
+    return builder.finished(shapes, key)
 
 
 def choose_kernel(layer: ConvLayer) -> Kernel:
@@ -350,7 +356,7 @@ class _Builder:
             storage.last = len(self.work)
         self.work.append(step)
 
-    def finished(self, shapes: Mapping[str, Shape]) -> Plan:
+    def finished(self, shapes: Mapping[str, Shape], key: str | None) -> Plan:
         """Lay out tensors and scratch, pack the weights, write the table."""
         outputs = {}
         whole = {tensor.name for tensor in self.graph.outputs if self._is_whole(tensor.name)}
@@ -379,16 +385,13 @@ class _Builder:
         table = np.zeros(len(steps), dtype=STEP)
         for row, step in zip(table, steps, strict=True):
             _write_row(row, step, shared_at, private_at, private)
-        weights = pack.zeros(self.weights_size + WIDTH)
-        for at, count, fill in sorted(self.packing, key=lambda item: -item[1]):
-            fill(weights[at : at + count])
         generic = [work for work in self.work if isinstance(work, Generic)]
         read = {name for work in generic for name in work.node.inputs if name in self.constant}
         read |= whole & self.constant
         return Plan(
             parts=self._parts(segments),
             steps=table,
-            weights=weights,
+            weights=packed_weights(key, self._packed),
             arena_size=private_at + self.threads * private + WIDTH,
             inputs=inputs,
             outputs=outputs,
@@ -397,6 +400,13 @@ class _Builder:
             capacity=self.capacity,
             lines=_lines(steps),
         )
+
+    def _packed(self) -> Array:
+        """All weights, each layer's in its place."""
+        weights = pack.zeros(self.weights_size + WIDTH)
+        for at, count, fill in sorted(self.packing, key=lambda item: -item[1]):
+            fill(weights[at : at + count])
+        return weights
 
     def _segments(self) -> list[tuple[int, int]]:
         """Runs of steps that the same number of images goes through, as (first, last) of the work."""

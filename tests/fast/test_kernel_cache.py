@@ -42,22 +42,35 @@ print(kernel(10), getattr(kernel, "stats", None) and sum(kernel.stats.cache_hits
 @pytest.fixture
 def package(tmp_path):
     """A copy of refnet with a small kernel in it, so that its sources can be edited."""
-    copy = tmp_path / "package"
+    return write_package(tmp_path / "package")
+
+
+@pytest.fixture(scope="module")
+def once_compiled(tmp_path_factory):
+    """The same, after a first process has compiled the kernel."""
+    package = write_package(tmp_path_factory.mktemp("compiled") / "package")
+    assert outcome(start(package)) == ("21 0", "")
+    return package
+
+
+@pytest.fixture
+def compiled(once_compiled, tmp_path):
+    """A copy of that, cache and all, to edit and to damage."""
+    for name in ("package", "cache"):
+        shutil.copytree(once_compiled.parent / name, tmp_path / name)
+    return tmp_path / "package"
+
+
+def write_package(root):
     for name in ("__init__.py", "fast/__init__.py"):
-        (copy / "refnet" / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / "refnet" / name).write_text("")
-    for name in (
-        "cache_folder.py",
-        "errors.py",
-        "files.py",
-        "graph.py",
-        "fast/kernel_cache.py",
-        "fast/cache_folder.py",
-    ):
-        shutil.copy(SOURCES / name, copy / "refnet" / name)
-    (copy / "refnet" / "fast" / "helper.py").write_text(HELPER)
-    (copy / "refnet" / "fast" / "kernel.py").write_text(KERNEL)
-    return copy
+        (root / "refnet" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "refnet" / name).write_text("")
+    sources = ("cache_folder.py", "errors.py", "files.py", "graph.py", "fast/kernel_cache.py", "fast/cache_folder.py")
+    for name in sources:
+        shutil.copy(SOURCES / name, root / "refnet" / name)
+    (root / "refnet" / "fast" / "helper.py").write_text(HELPER)
+    (root / "refnet" / "fast" / "kernel.py").write_text(KERNEL)
+    return root
 
 
 def start(package, script=RUN, **environment):
@@ -89,31 +102,27 @@ def kept(package):
     return sorted((package.parent / "cache" / "kernels").glob("*/*.kernel"))
 
 
-def test_the_second_process_finds_what_the_first_compiled(package):
-    assert outcome(start(package)) == ("21 0", "")
-    assert outcome(start(package)) == ("21 1", "")
+def test_the_second_process_finds_what_the_first_compiled(compiled):
+    assert outcome(start(compiled)) == ("21 1", "")
 
 
-def test_an_edit_of_what_a_kernel_calls_is_seen(package):
-    outcome(start(package))
-    (package / "refnet" / "fast" / "helper.py").write_text(HELPER.replace("FACTOR * x", "FACTOR * x * x"))
-    assert outcome(start(package)) == ("201 0", "")
+def test_an_edit_of_what_a_kernel_calls_is_seen(compiled):
+    (compiled / "refnet" / "fast" / "helper.py").write_text(HELPER.replace("FACTOR * x", "FACTOR * x * x"))
+    assert outcome(start(compiled)) == ("201 0", "")
 
 
-def test_an_edit_of_a_constant_that_a_kernel_reads_through_another_is_seen(package):
-    outcome(start(package))
-    (package / "refnet" / "fast" / "helper.py").write_text(HELPER.replace("FACTOR = 2", "FACTOR = 3"))
-    assert outcome(start(package)) == ("31 0", "")
-    (package / "refnet" / "fast" / "helper.py").write_text(HELPER)
-    assert outcome(start(package)) == ("21 1", "")
+def test_an_edit_of_a_constant_that_a_kernel_reads_through_another_is_seen(compiled):
+    (compiled / "refnet" / "fast" / "helper.py").write_text(HELPER.replace("FACTOR = 2", "FACTOR = 3"))
+    assert outcome(start(compiled)) == ("31 0", "")
+    (compiled / "refnet" / "fast" / "helper.py").write_text(HELPER)
+    assert outcome(start(compiled)) == ("21 1", "")
 
 
 @pytest.mark.parametrize("variable", [{"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": ""}, {"NUMBA_OPT": "1"}])
-def test_code_for_another_machine_or_by_other_options_is_other_code(package, variable):
-    outcome(start(package))
-    assert outcome(start(package, **variable)) == ("21 0", "")
-    assert outcome(start(package, **variable)) == ("21 1", "")
-    assert outcome(start(package)) == ("21 1", "")
+def test_code_for_another_machine_or_by_other_options_is_other_code(compiled, variable):
+    assert outcome(start(compiled, **variable)) == ("21 0", "")
+    assert outcome(start(compiled, **variable)) == ("21 1", "")
+    assert outcome(start(compiled)) == ("21 1", "")
 
 
 @pytest.mark.parametrize(
@@ -126,17 +135,19 @@ def test_code_for_another_machine_or_by_other_options_is_other_code(package, var
     ],
     ids=["empty", "cut short", "one bit", "foreign"],
 )
-def test_a_damaged_file_is_compiled_again_and_replaced(package, damage):
-    outcome(start(package))
-    (path,) = kept(package)
+def test_a_damaged_file_is_compiled_again_and_replaced(compiled, damage):
+    (path,) = kept(compiled)
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    assert outcome(start(package)) == ("21 0", "")
-    assert outcome(start(package)) == ("21 1", "")
+    assert outcome(start(compiled)) == ("21 0", "")
+    assert outcome(start(compiled)) == ("21 1", "")
 
 
-def test_two_processes_at_once_do_not_disturb_each_other(package):
-    assert [outcome(process) for process in [start(package) for _ in range(3)]] == [("21 0", "")] * 3 or kept(package)
+def test_processes_that_compile_at_once_do_not_disturb_each_other(package):
+    for process in [start(package) for _ in range(3)]:
+        printed, complained = outcome(process)
+        assert printed in ("21 0", "21 1")  # whoever is late finds what the first has compiled
+        assert not complained
     assert len(kept(package)) == 1
     assert outcome(start(package)) == ("21 1", "")
 
@@ -165,10 +176,9 @@ def test_folders_that_were_not_used_for_long_are_deleted(package):
     assert left == [f"old{age:02}" for age in range(7)]
 
 
-def test_recompiling_forgets_what_was_kept(package):
-    outcome(start(package))
-    outcome(start(package, "from refnet.fast.kernel import kernel\nkernel(1)\nkernel._cache.flush()"))
-    assert kept(package) == []
+def test_recompiling_forgets_what_was_kept(compiled):
+    outcome(start(compiled, "from refnet.fast.kernel import kernel\nkernel(1)\nkernel._cache.flush()"))
+    assert kept(compiled) == []
 
 
 def test_a_closure_is_refused():

@@ -63,7 +63,13 @@ class Network:
     """
 
     def __init__(
-        self, graph: Graph, *, engine: EngineName = "fast", threads: int | None = None, memory: Memory = "default"
+        self,
+        graph: Graph,
+        *,
+        engine: EngineName = "fast",
+        threads: int | None = None,
+        memory: Memory = "default",
+        cache: bool = False,
     ):
         if engine not in ENGINES:
             raise UsageError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
@@ -73,6 +79,7 @@ class Network:
         self.synthetic = watermark.read(graph)
         self._threads = threads
         self._memory: Memory = memory
+        self._cache = cache
         self._making = threading.Lock()
 
     @property
@@ -87,7 +94,7 @@ class Network:
             return ReferenceEngine(self.graph)
         from refnet import fast  # numba takes a third of a second to import
 
-        return fast.compile(self.graph, threads=self._threads, memory=self._memory)
+        return fast.compile(self.graph, threads=self._threads, memory=self._memory, cache=self._cache)
 
     def __call__(self, images: Array) -> Array:
         """Compute the network's one output.
@@ -197,7 +204,12 @@ def _hint(shape: tuple[int, ...], contract: InputContract) -> str:
 
 
 def load(
-    path: str | Path, *, engine: EngineName = "fast", threads: int | None = None, memory: Memory = "default"
+    path: str | Path,
+    *,
+    engine: EngineName = "fast",
+    threads: int | None = None,
+    memory: Memory = "default",
+    cache: bool = True,
 ) -> Network:
     """Read a model file and make it ready to run.
 
@@ -210,6 +222,9 @@ def load(
         Of the fast engine; as many as there are usable cores. Changes no bit.
     memory : "default" or "low"
         Of the fast engine; "low" takes less and is slower. Changes no bit.
+    cache : bool
+        Of the fast engine: keep packed weights in the cache folder (`$REFNET_CACHE_DIR`) and map them from there the
+        next time. Changes no bit.
 
     Raises
     ------
@@ -220,4 +235,4 @@ def load(
     """
     from refnet.formats.onnx_reader import read_model  # onnx takes a third of a second to import
 
-    return Network(read_model(Path(path)), engine=engine, threads=threads, memory=memory)
+    return Network(read_model(Path(path)), engine=engine, threads=threads, memory=memory, cache=cache)

@@ -15,7 +15,13 @@ from refnet.graph import Graph
 __all__ = ["Engine", "compile"]
 
 
-def compile(graph: Graph, *, threads: int | None = None, memory: Literal["default", "low"] = "default") -> Engine:
+def compile(
+    graph: Graph,
+    *,
+    threads: int | None = None,
+    memory: Literal["default", "low"] = "default",
+    cache: bool = False,
+) -> Engine:
     """Make a network ready to run: simplify it, choose kernels, pack its weights.
 
     Parameters
@@ -26,6 +32,8 @@ def compile(graph: Graph, *, threads: int | None = None, memory: Literal["defaul
         As many as there are usable cores.
     memory : "default" or "low"
         "low" keeps filters as they are, and takes longer. The bits are the same.
+    cache : bool
+        Keep packed weights on disk, and map them from there the next time.
 
     Raises
     ------
@@ -42,4 +50,4 @@ def compile(graph: Graph, *, threads: int | None = None, memory: Literal["defaul
             )
         shapes[tensor.name] = tuple(int(extent or 0) for extent in tensor.shape[1:])
     team = Team(usable_cores() if threads is None else threads)
-    return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low"), team)
+    return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)

@@ -24,6 +24,7 @@ from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import ConvLayer, DenseLayer, InputLayer, Layer, layers_of
 from refnet.fast.simplify import constant_names, evaluate, simplify
 from refnet.fast.storage import NO_BORDER, PIXEL, Border, Layout, Storage, allocate
+from refnet.fast.weights_cache import packed_weights, weights_key
 from refnet.graph import Array, Graph, Node, Shape
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
@@ -85,8 +86,10 @@ class Plan:
         Values that a workspace needs.
     inputs, outputs : {tensor: Storage}
         In plain order, for up to `CAPACITY` images.
+    whole_outputs : names
+        Outputs that are no row an image, given as they are.
     constants : {tensor: array}
-        What generic nodes read.
+        What generic nodes read, and outputs among them.
     capacity : int
     lines : for people, one a step
     """
@@ -97,6 +100,7 @@ class Plan:
     arena_size: int
     inputs: Mapping[str, Storage]
     outputs: Mapping[str, Storage]
+    whole_outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     capacity: int
     lines: tuple[str, ...]
@@ -105,7 +109,9 @@ class Plan:
         return "\n".join(self.lines)
 
 
-def make_plan(graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_memory: bool = False) -> Plan:
+def make_plan(
+    graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_memory: bool = False, cache: bool = False
+) -> Plan:
     """Decide how to run a graph.
 
     Parameters
@@ -115,6 +121,8 @@ def make_plan(graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_me
     threads : int
     low_memory : bool
         Keep filters as they are and transform them in every run: half the memory, more time, the same bits.
+    cache : bool
+        Look for packed weights on disk, and leave them there.
 
     Raises
     ------
@@ -128,7 +136,8 @@ def make_plan(graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_me
     builder.expect(layers)
     for layer in layers:
         builder.add(layer)
-    return builder.finished(shapes)
+    key = weights_key(graph, sorted(shapes.items()), low_memory) if cache else None
+    return builder.finished(shapes, key)
 
 
 def choose_kernel(layer: ConvLayer) -> Kernel:
@@ -150,7 +159,8 @@ def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Sha
         two = infer(graph, {name: (2, *shape) for name, shape in shapes.items()})
     except ModelError:
         return 1
-    grown = all(two[t.name].shape == (2, *known[t.name].shape[1:]) for t in graph.outputs)
+    made = [tensor.name for tensor in graph.outputs if tensor.name not in constant_names(graph)]
+    grown = all(two[name].shape == (2, *known[name].shape[1:]) for name in made)
     return CAPACITY if grown else 1
 
 
@@ -325,6 +335,10 @@ class _Builder:
 
     # Finish
 
+    def _is_whole(self, name: str) -> bool:
+        """Whether an output is no row an image: it follows from weights alone, or mixes the batch with other axes."""
+        return name in self.constant or self.known[name].shape[:1] != (1,)
+
     def _pack(self, size: int, fill: Callable[[Array], None]) -> int:
         """Reserve room among the weights; it is filled at the end, one layer at a time."""
         at = self.weights_size
@@ -342,11 +356,14 @@ class _Builder:
             storage.last = len(self.work)
         self.work.append(step)
 
-    def finished(self, shapes: Mapping[str, Shape]) -> Plan:
+    def finished(self, shapes: Mapping[str, Shape], key: str | None) -> Plan:
         """Lay out tensors and scratch, pack the weights, write the table."""
         outputs = {}
+        whole = {tensor.name for tensor in self.graph.outputs if self._is_whole(tensor.name)}
         for tensor in self.graph.outputs:
             name = tensor.name
+            if name in whole:
+                continue
             if name in self.generic_values and name not in self.storages:
                 self._store(name, Layout(self._shape(name))).first = self._made_at(name)
             outputs[name] = self._need(name, 1)
@@ -368,22 +385,28 @@ class _Builder:
         table = np.zeros(len(steps), dtype=STEP)
         for row, step in zip(table, steps, strict=True):
             _write_row(row, step, shared_at, private_at, private)
-        weights = pack.zeros(self.weights_size + WIDTH)
-        for at, count, fill in sorted(self.packing, key=lambda item: -item[1]):
-            fill(weights[at : at + count])
         generic = [work for work in self.work if isinstance(work, Generic)]
         read = {name for work in generic for name in work.node.inputs if name in self.constant}
+        read |= whole & self.constant
         return Plan(
             parts=self._parts(segments),
             steps=table,
-            weights=weights,
+            weights=packed_weights(key, self._packed),
             arena_size=private_at + self.threads * private + WIDTH,
             inputs=inputs,
             outputs=outputs,
+            whole_outputs=tuple(sorted(whole)),
             constants={name: _as_float32(evaluate(self.graph, name)) for name in read},
             capacity=self.capacity,
             lines=_lines(steps),
         )
+
+    def _packed(self) -> Array:
+        """All weights, each layer's in its place."""
+        weights = pack.zeros(self.weights_size + WIDTH)
+        for at, count, fill in sorted(self.packing, key=lambda item: -item[1]):
+            fill(weights[at : at + count])
+        return weights
 
     def _segments(self) -> list[tuple[int, int]]:
         """Runs of steps that the same number of images goes through, as (first, last) of the work."""

@@ -61,10 +61,14 @@ class Engine:
         if len(counts) != 1:
             raise ShapeError(f"inputs have {sorted(counts)} images; expected the same number in all")
         count = counts.pop()
+        whole = set(self.plan.whole_outputs)
+        if count != 1 and whole - self.plan.constants.keys():
+            raise ShapeError(f"there are {count} images; outputs {sorted(whole)} are made of one")
         results = {
             name: np.empty((count, *storage.layout.shape), dtype=np.float32)
             for name, storage in self.plan.outputs.items()
         }
+        results |= {name: np.array(self.plan.constants[name]) for name in whole & self.plan.constants.keys()}
         with self._own_turn():
             for first, last, ranks in self._turns(count):
                 if ranks > 1:
@@ -123,7 +127,7 @@ class Engine:
 
         self._team.run(compute)
 
-    def _run_together(self, images: Mapping[str, Array], results: Mapping[str, Array], first: int, last: int) -> None:
+    def _run_together(self, images: Mapping[str, Array], results: dict[str, Array], first: int, last: int) -> None:
         """All ranks share every layer."""
         arena, values = self._arenas[0], dict(self.plan.constants)
         threads, meeting = self._team.threads, self._team.meeting
@@ -139,6 +143,8 @@ class Engine:
             else:
                 self._team.run(drive_part, part)
         self._copy_out(arena, results, first, last)
+        for name in set(self.plan.whole_outputs) - results.keys():
+            results[name] = np.array(values[name])
 
     def _drive(
         self, part: Compiled, arena: Array, current: Array, count: int, rank: int, ranks: int, meeting: Array

@@ -35,7 +35,6 @@ from refnet.fast.lanes import (
 
 PANEL = 2 * WIDTH  # columns of b and c
 CHAIN = 64  # terms
-_UNROLL = 4  # 16 spills registers; 2, 4 and 8 are alike
 
 
 def _has_wide_registers() -> bool:
@@ -67,9 +66,9 @@ def multiply_block(  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    layout : (literal row_stride, literal steps, literal b_stride, literal making)
-        Distance between two rows of a; a group of terms is 4 * steps values side by side in a; distance between two
-        rows of b; and how a row of b is made, see `Making`.
+    layout : (literal row_stride, literal group, literal b_stride, literal making)
+        Distance between two rows of a; a group is so many terms side by side in a; distance between two rows of b;
+        and how a row of b is made, see `Making`.
     rows : int
         1 to `MOST_ROWS[making]`.
     a, a_at : float32 array, index
@@ -87,7 +86,7 @@ def multiply_block(  # type: ignore[no-untyped-def]
     pair : (int, int)
         Where two products are made at once: how far the second lies in a, and in c.
     """
-    row_stride, steps, b_stride, making = (literal.literal_value for literal in layout)
+    row_stride, group, b_stride, making = (literal.literal_value for literal in layout)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair = arguments
@@ -114,7 +113,7 @@ def multiply_block(  # type: ignore[no-untyped-def]
             for column in range(0, PANEL, VECTORS * WIDTH):
                 _emit_block(
                     builder,
-                    (rows, row_stride, steps, b_stride),
+                    (rows, row_stride, group, b_stride),
                     (a_starts, groups, group_step),
                     (offset(builder, b_start, column), b_rows),
                     [offset(builder, start, column) for start in c_starts],
@@ -134,18 +133,18 @@ def multiply_block(  # type: ignore[no-untyped-def]
 def _emit_block(
     builder: Any, layout: Any, left: Any, right: Any, c_starts: Any, accumulate: Any, ahead_start: Any
 ) -> None:
-    """Three loops, over chains, groups and steps of four terms, with all sums of the block in registers."""
-    rows, row_stride, steps, b_stride = layout
+    """Three loops, over chains, groups and terms, with all sums of the block in registers; unrolling gains nothing."""
+    rows, row_stride, group, b_stride = layout
     (a_starts, groups, group_step), (b_start, b_rows) = left, right
     products = range(len(a_starts))
     block = [(n, r, v) for n in products for r in range(rows) for v in range(VECTORS)]
     starts = [*a_starts, b_start, ahead_start]
     one, zero = ir.Constant(INDEX, 1), ir.Constant(INDEX, 0)
-    most_groups = ir.Constant(INDEX, CHAIN // (steps * _UNROLL))
+    most_groups = ir.Constant(INDEX, CHAIN // group)
     entry = builder.block
-    each_chain, each_group, each_step, group_end, chain_end, done = (
+    each_chain, each_group, each_term, group_end, chain_end, done = (
         builder.append_basic_block(name)
-        for name in ("each_chain", "each_group", "each_step", "group_end", "chain_end", "done")
+        for name in ("each_chain", "each_group", "each_term", "group_end", "chain_end", "done")
     )
     builder.branch(each_chain)
 
@@ -159,28 +158,26 @@ def _emit_block(
     groups_left = builder.phi(INDEX)
     at_group = [builder.phi(b_start.type) for _ in starts]
     group_sums = {at: builder.phi(VECTOR) for at in block}
-    builder.branch(each_step)
+    builder.branch(each_term)
 
-    builder.position_at_end(each_step)
-    steps_left = builder.phi(INDEX)
-    at_step = [builder.phi(b_start.type) for _ in starts]
-    *a_now, b_now, ahead_now = at_step
+    builder.position_at_end(each_term)
+    terms_left = builder.phi(INDEX)
+    at_term = [builder.phi(b_start.type) for _ in starts]
+    *a_now, b_now, ahead_now = at_term
     sums = {at: builder.phi(VECTOR) for at in block}
     new = dict(sums)
-    for k in range(_UNROLL):
-        b_k = [b_rows(offset(builder, b_now, k * b_stride), v * WIDTH) for v in range(VECTORS)]
-        for line in products:
-            emit_prefetch(builder, offset(builder, ahead_now, (k * len(a_starts) + line) * WIDTH))
-        for n in products:
-            for r in range(rows):
-                a_rk = emit_splat(builder, builder.load(offset(builder, a_now[n], r * row_stride + k), align=4))
-                for v in range(VECTORS):
-                    new[n, r, v] = emit_fma(builder, a_rk, b_k[v][n], new[n, r, v])
-    b_next = offset(builder, b_now, _UNROLL * b_stride)
-    ahead_next = offset(builder, ahead_now, _UNROLL * len(a_starts) * WIDTH)
-    step_next = [*(offset(builder, a, _UNROLL) for a in a_now), b_next, ahead_next]
-    steps_next = builder.sub(steps_left, one)
-    builder.cbranch(builder.icmp_signed(">", steps_next, zero), each_step, group_end)
+    b_k = [b_rows(b_now, v * WIDTH) for v in range(VECTORS)]
+    for line in products:
+        emit_prefetch(builder, offset(builder, ahead_now, line * WIDTH))
+    for n in products:
+        for r in range(rows):
+            a_rk = emit_splat(builder, builder.load(offset(builder, a_now[n], r * row_stride), align=4))
+            for v in range(VECTORS):
+                new[n, r, v] = emit_fma(builder, a_rk, b_k[v][n], new[n, r, v])
+    b_next, ahead_next = offset(builder, b_now, b_stride), offset(builder, ahead_now, len(a_starts) * WIDTH)
+    term_next = [*(offset(builder, a, 1) for a in a_now), b_next, ahead_next]
+    terms_next = builder.sub(terms_left, one)
+    builder.cbranch(builder.icmp_signed(">", terms_next, zero), each_term, group_end)
 
     builder.position_at_end(group_end)
     groups_next = builder.sub(groups_left, one)
@@ -205,13 +202,13 @@ def _emit_block(
         (groups_after, groups, groups_after_this, entry, stored),
         (adding, accumulate, one, entry, stored),
         (groups_left, groups_here, groups_next, each_chain, group_end),
-        (steps_left, ir.Constant(INDEX, steps), steps_next, each_group, each_step),
+        (terms_left, ir.Constant(INDEX, group), terms_next, each_group, each_term),
     ]
     loops += [(*values, entry, stored) for values in zip(at_chain, starts, group_next, strict=True)]
     loops += [(*values, each_chain, group_end) for values in zip(at_group, at_chain, group_next, strict=True)]
-    loops += [(*values, each_group, each_step) for values in zip(at_step, at_group, step_next, strict=True)]
+    loops += [(*values, each_group, each_term) for values in zip(at_term, at_group, term_next, strict=True)]
     loops += [(group_sums[at], constant(0), new[at], each_chain, group_end) for at in block]
-    loops += [(sums[at], group_sums[at], new[at], each_group, each_step) for at in block]
+    loops += [(sums[at], group_sums[at], new[at], each_group, each_term) for at in block]
     for phi, first, following, before, again in loops:
         phi.add_incoming(first, before)
         phi.add_incoming(following, again)
@@ -227,7 +224,7 @@ def multiply(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulate, ah
         count = (rows - done) // (blocks - block)
         left, to = a_at + WIDTH * done, c_at + PANEL * done
         multiply_block(
-            (16, 4, 32, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead, (0, 0)
+            (16, 16, 32, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead, (0, 0)
         )
         done += count
 
@@ -241,7 +238,7 @@ def multiply_taps(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumulat
         count = (rows - done) // (blocks - block)
         left, to = a_at + WIDTH * done, c_at + PANEL * done
         multiply_block(
-            (16, 4, 96, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead, (0, 0)
+            (16, 16, 96, 0), count, a, left, groups, group_step, b, b_at, zero, zero, c, to, accumulate, ahead, (0, 0)
         )
         done += count
 
@@ -255,7 +252,7 @@ def multiply_pair(  # type: ignore[no-untyped-def]
     The second product's a and c lie `pair` further on.
     """
     if 0 < rows <= _PAIR_ROWS:
-        layout = (16, 4, 96, 2)
+        layout = (16, 16, 96, 2)
         multiply_block(
             layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair
         )
@@ -267,7 +264,7 @@ def multiply_pair(  # type: ignore[no-untyped-def]
             count = (rows - done) // (blocks - block)
             left, to = a_at + product * pair[0] + WIDTH * done, c_at + product * pair[1] + PANEL * done
             multiply_block(
-                (16, 4, 96, 1),
+                (16, 16, 96, 1),
                 count,
                 a,
                 left,
@@ -291,7 +288,7 @@ def multiply_apart(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumula
     """The same as `multiply` for at most `ROWS` rows that lie 32 values apart."""
     zero = np.float32(0)
     multiply_block(
-        (32, 4, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, accumulate, ahead, (0, 0)
+        (32, 16, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, accumulate, ahead, (0, 0)
     )
 
 
@@ -299,4 +296,4 @@ def multiply_apart(rows, a, a_at, groups, group_step, b, b_at, c, c_at, accumula
 def multiply_pixels(rows, a, a_at, groups, group_step, b, b_at, c, c_at):  # type: ignore[no-untyped-def]
     """The same for rows 4 values apart in groups of 12 terms: three pixels of up to four channels; overwrites c."""
     zero = np.float32(0)
-    multiply_block((4, 3, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, 0, b_at, (0, 0))
+    multiply_block((4, 12, 32, 0), rows, a, a_at, groups, group_step, b, b_at, zero, zero, c, c_at, 0, b_at, (0, 0))

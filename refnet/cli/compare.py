@@ -6,7 +6,7 @@ import numpy as np
 
 from refnet.cli.console import out, print_json
 from refnet.cli.embed import crop_size
-from refnet.cli.options import EngineOption, JsonFlag, MemoryOption, ModelOption, ThreadsOption, open_model
+from refnet.cli.options import CacheFlag, EngineOption, JsonFlag, MemoryOption, ModelOption, ThreadsOption, open_model
 from refnet.errors import UsageError
 from refnet.faces.image import read_crop
 from refnet.faces.similarity import angle_degrees, similarity
@@ -23,6 +23,7 @@ def compare(
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
     memory: MemoryOption = "default",
+    cache: CacheFlag = True,
     json: JsonFlag = False,
 ) -> int:
     """Compare two aligned face crops by the cosine of the angle between their embeddings.
@@ -38,7 +39,7 @@ def compare(
     """
     if threshold is not None and not -1 <= threshold <= 1:
         raise UsageError(f"--threshold is {threshold:g}; expected a cosine, -1 to 1")
-    network = open_model(model, engine, threads, memory)
+    network = open_model(model, engine, threads, memory, cache)
     height, width = crop_size(network)
     crops = np.stack([read_crop(path, height, width) for path in (a, b)])
     first, second = network(network.contract.prepare(crops))

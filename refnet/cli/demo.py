@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from refnet import zoo
 from refnet.audit.oracle import OnnxRuntime
 from refnet.cli.console import out, say
+from refnet.cli.options import announce_compiling
 from refnet.cli.validate import report, run_comparison, sample_input
 from refnet.errors import MissingExtraError
 from refnet.faces.similarity import angle_degrees, similarity
@@ -29,6 +30,7 @@ def demo() -> int:
     out.print(f"model        {path}", markup=False)
     with _step("read the model"):
         network = load(path)
+    announce_compiling()
     if network.synthetic:
         out.print(f"             {network.synthetic}", markup=False)
     images = sample_input(network)

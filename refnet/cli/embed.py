@@ -8,7 +8,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from refnet.cli.console import complain, progress, say
-from refnet.cli.options import EngineOption, MemoryOption, ModelOption, ThreadsOption, open_model
+from refnet.cli.options import CacheFlag, EngineOption, MemoryOption, ModelOption, ThreadsOption, open_model
 from refnet.errors import InputError, ModelError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet, check_form, json_lines, write_embeddings
 from refnet.faces.image import find_images, read_crop
@@ -25,6 +25,7 @@ def embed(
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
     memory: MemoryOption = "default",
+    cache: CacheFlag = True,
 ) -> int:
     """Compute the embeddings of aligned face crops.
 
@@ -38,7 +39,7 @@ def embed(
     if output is not None:
         check_form(output)
     paths = find_images(_with_stdin(inputs))
-    network = open_model(model, engine, threads, memory)
+    network = open_model(model, engine, threads, memory, cache)
     height, width = crop_size(network)
     names: list[str] = []
     rows = []

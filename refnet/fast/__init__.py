@@ -7,12 +7,13 @@ embeddings = engine.run({"data": images})["fc1"]
 from typing import Literal
 
 from refnet.errors import UsageError
+from refnet.fast.kernel_cache import nothing_kept
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
 from refnet.fast.team import Team, usable_cores
 from refnet.graph import Graph
 
-__all__ = ["Engine", "compile"]
+__all__ = ["Engine", "compile", "nothing_kept"]
 
 
 def compile(

@@ -62,6 +62,12 @@ def cached(kernel: Function) -> Function:
     return kernel
 
 
+def nothing_kept() -> bool:
+    """Whether this machine has no kernel on disk yet, so that the next run compiles them all."""
+    folder = _folder(cpu_target.target_context.codegen().magic_tuple())
+    return not any(folder.glob("*.kernel"))
+
+
 class _KernelCache:
     """What numba asks for the code of one function; one file for each signature."""
 

@@ -2,8 +2,8 @@
 
     wait_for_all(meeting, ranks)      # go on when all ranks are here
 
-A meeting costs what it takes one core to see what another wrote. Ranks that come early spin, and after some tens of
-microseconds let other threads run in between, so that more ranks than cores make progress.
+A meeting costs what it takes one core to see what another wrote. Ranks that come early spin, and after a few
+microseconds let other threads run in between: the one they wait for may need their core.
 
 Source: the centralised barrier of Mellor-Crummey and Scott, ACM TOCS 9 (1), 1991, algorithm 7, with a phase number
 for its sense.
@@ -22,7 +22,7 @@ from refnet.graph import Array
 # The words of a meeting place. Each has 128 bytes of its own, two cache lines: neighbours are fetched in pairs.
 _APART = 16
 ARRIVED, PHASE, ABANDONED = 0, _APART, 2 * _APART
-_SPINS = 2000
+_SPINS = 100  # where two ranks share a core, 2000 made a meeting five times as long
 _WORD_BYTES = 8
 
 

@@ -136,7 +136,8 @@ def make_plan(
     builder.expect(layers)
     for layer in layers:
         builder.add(layer)
-    key = weights_key(graph, sorted(shapes.items()), low_memory) if cache else None
+    places = [(at, size) for at, size, _ in builder.packing]
+    key = weights_key(graph, sorted(shapes.items()), low_memory, places) if cache else None
     return builder.finished(shapes, key)
 
 

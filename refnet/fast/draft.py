@@ -8,7 +8,7 @@ import numpy as np
 
 from refnet.fast import pack
 from refnet.fast.kernels.driver import Kernel
-from refnet.fast.kernels.multiply import PANEL
+from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import ConvLayer, DenseLayer, InputLayer, Layer
 from refnet.fast.simplify import constant_names

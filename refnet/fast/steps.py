@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refnet.fast.kernels.driver import Kernel
-from refnet.fast.kernels.multiply import PANEL
+from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.kernels.tiles import FREQUENCIES
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import ConvLayer

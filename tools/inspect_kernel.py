@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numba.core.registry import cpu_target
 
-from refnet.fast.kernels import dense, depthwise, direct, multiply, step, winograd, winograd_filters
+from refnet.fast.kernels import dense, depthwise, direct, multiply, register_block, step, winograd, winograd_filters
 
 FLOATS, INDEX, NUMBER = numba.types.float32[::1], numba.types.int64, numba.types.float32
 RECORD = numba.from_dtype(np.dtype(step.STEP))
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--assembly", action="store_true")
     options = parser.parse_args()
     print(
-        f"processor {cpu_target.target_context.codegen().magic_tuple()[1]}; block {multiply.ROWS} x {multiply.VECTORS}"
+        f"processor {cpu_target.target_context.codegen().magic_tuple()[1]}; block {register_block.ROWS} x {register_block.VECTORS}"
     )
     for name in options.kernel or KERNELS:
         text = assembly(name)

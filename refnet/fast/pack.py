@@ -8,7 +8,7 @@ import mmap
 
 import numpy as np
 
-from refnet.fast.kernels.multiply import PANEL
+from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.kernels.step import CONSTANT_ROWS
 from refnet.fast.kernels.tiles import FREQUENCIES
 from refnet.fast.kernels.winograd_filters import expand_down

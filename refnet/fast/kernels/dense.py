@@ -9,7 +9,8 @@ likewise; y (N, OC) row-major.
 from numba import njit
 
 from refnet.fast.kernels.finish import finish
-from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply
+from refnet.fast.kernels.multiply import multiply
+from refnet.fast.kernels.register_block import CHAIN, PANEL
 from refnet.fast.kernels.step import CONSTANT_ROWS, share
 from refnet.fast.lanes import WIDTH, load, store
 from refnet.fast.meeting import wait_for_all

@@ -8,7 +8,7 @@ Layout: activations (N, C/16, H, W, 16), the input with its padding around it; f
 from numba import njit
 
 from refnet.fast.kernels.finish import finish
-from refnet.fast.kernels.multiply import PANEL
+from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.kernels.step import CONSTANT_ROWS, places, share
 from refnet.fast.lanes import WIDTH, fma, load, splat
 

@@ -17,8 +17,6 @@ FIELDS = (
     *(f"{role}_{part}" for role in ("x", "y", "residual", "second") for part in ACTIVATION),
     "channels",  # of the input, in sixteens where activations lie so
     "out_channels",  # likewise of the output
-    "input_height",
-    "input_width",
     "height",  # of the output
     "width",
     "taps_down",

@@ -18,7 +18,8 @@ transformed, or plain, (OC/32, IC, 9, 32): they become the same bits.
 
 from numba import njit
 
-from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_pair, multiply_taps
+from refnet.fast.kernels.multiply import multiply, multiply_pair, multiply_taps
+from refnet.fast.kernels.register_block import CHAIN, PANEL
 from refnet.fast.kernels.step import CONSTANT_ROWS, places, share
 from refnet.fast.kernels.winograd_filters import FREQUENCIES, POINTS, SQUARES, expand_across, expand_down
 from refnet.fast.kernels.winograd_tiles import gather_tile, spread_tile

@@ -5,7 +5,7 @@ from numba import njit
 
 from refnet.fast.kernel_cache import cached
 from refnet.fast.kernels import tiles
-from refnet.fast.kernels.multiply import PANEL
+from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.lanes import WIDTH, fma, load, splat, store
 
 FREQUENCIES = tiles.FREQUENCIES

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from refnet.fast.kernels.multiply import CHAIN, PANEL, multiply, multiply_apart, multiply_pair, multiply_taps
+from refnet.fast.kernels.multiply import multiply, multiply_apart, multiply_pair, multiply_taps
+from refnet.fast.kernels.register_block import CHAIN, PANEL
 from tests.comparison import assert_within, gamma
 
 WIDTH = 16

@@ -99,7 +99,8 @@ def make_plan(
     draft.expect(layers)
     for layer in layers:
         draft.add(layer)
-    key = weights_key(graph, sorted(shapes.items()), low_memory) if cache else None
+    places = [(at, size) for at, size, _ in draft.packing]
+    key = weights_key(graph, sorted(shapes.items()), low_memory, places) if cache else None
     return _finished(draft, shapes, key)
 
 

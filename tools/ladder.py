@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from refnet import fast
-from refnet.fast import plan
+from refnet.fast import draft
 from refnet.fast.kernels.driver import Kernel
 from refnet.graph import Array, Graph, Node, Tensor
 from refnet.ops.conv import conv
@@ -88,7 +88,7 @@ def rungs() -> dict[str, Callable[[], object]]:
         (Node("conv", "Conv", ("x", "weight"), "y", ATTRIBUTES),),
         {"weight": weight},
     )
-    with mock.patch.object(plan, "choose_kernel", return_value=Kernel.DIRECT):
+    with mock.patch.object(draft, "choose_kernel", return_value=Kernel.DIRECT):
         direct = fast.compile(graph, threads=1)
     winograd = fast.compile(graph, threads=1)
     return {

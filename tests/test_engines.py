@@ -15,7 +15,7 @@ from refnet import Network, UsageError
 from refnet.audit.compare import compare
 from refnet.audit.oracle import OnnxRuntime
 from refnet.graph import Graph
-from refnet.zoo.samples import sample_crops, sample_images
+from refnet.zoo.samples import sample_crops, sample_images, sample_paths
 from tests import localdata
 
 RELATIVES = ["models/mobilefacenet-arcface-mxnet.onnx", "models/mobilefacenet-arcface-opset19.onnx"]
@@ -93,6 +93,22 @@ def test_many_python_threads_may_call_one_network(narrow: Graph, images: np.ndar
 def test_no_threads_are_refused(narrow: Graph, images: np.ndarray, threads: int) -> None:
     with pytest.raises(UsageError, match=f"threads = {threads}; expected at least 1"):
         Network(narrow, threads=threads)(images[:1])
+
+
+def test_without_compilation_the_fast_engine_is_refused_and_the_reference_works(narrow_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    sample = str(sample_paths()[0])
+    command = [sys.executable, "-c", "import sys; from refnet.cli import main; sys.exit(main(sys.argv[1:]))"]
+    arguments = ["compare", sample, sample, "--model", str(narrow_path)]
+    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "NUMBA_DISABLE_JIT is set" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [*command, *arguments, "--engine", "reference"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("similarity 1.0")
 
 
 SCRIPT = """

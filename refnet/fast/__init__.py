@@ -6,6 +6,8 @@ embeddings = engine.run({"data": images})["fc1"]
 
 from typing import Literal
 
+from numba.core import config
+
 from refnet.errors import UsageError
 from refnet.fast.kernel_cache import nothing_kept
 from refnet.fast.plan import make_plan
@@ -41,8 +43,13 @@ def compile(
     ModelError, UnsupportedModelError
         If the graph does not fit itself.
     UsageError
-        If an input's size is left open.
+        If an input's size is left open, or numba is told not to compile: the kernels are vector code, not Python.
     """
+    if getattr(config, "DISABLE_JIT", 0):  # set by numba at run time, which its types do not know
+        raise UsageError(
+            "NUMBA_DISABLE_JIT is set, and the fast engine's kernels exist only as compiled code; "
+            'unset it, or use engine="reference" (--engine reference)'
+        )
     shapes = {}
     for tensor in graph.inputs:
         if None in tensor.shape[1:]:

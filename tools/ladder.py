@@ -19,6 +19,7 @@ from unittest import mock
 
 import numpy as np
 from numba import njit
+from processor import processor
 
 from refnet import fast
 from refnet.fast import draft
@@ -128,13 +129,6 @@ def table() -> str:
         before = times
     about = f"Python {platform.python_version()}, NumPy {version('numpy')}, numba {version('numba')}, llvmlite {version('llvmlite')}"
     return "\n".join([*lines, "", f"Measured by `tools/ladder.py`, one thread; {processor()}; {about}."])
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main() -> None:

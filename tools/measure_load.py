@@ -8,11 +8,14 @@ warm. Figures are medians. The peak is the process's largest resident set, Pytho
 
 import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from processor import processor
 
 CHILD = """
 import json, resource, sys, time
@@ -46,12 +49,8 @@ def measure(loader: str, model: Path) -> list[float]:
 
 def machine() -> str:
     """The processor and the versions that the figures belong to."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = f"{names[0]}, {len(names)} threads" if names else platform.processor()
     packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "onnx", "onnxruntime"))
-    return f"{processor}; Python {platform.python_version()}, {packages}"
+    return f"{processor()}, {os.cpu_count()} threads; Python {platform.python_version()}, {packages}"
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from processor import processor
+
 SIDES = {
     "refnet reference, float64": """
 import resource, sys, time
@@ -59,9 +61,7 @@ def main() -> None:
                     [sys.executable, "-c", setup + MEASURE, str(path)], check=True, capture_output=True, text=True
                 )
                 results[name].append(json.loads(done.stdout))
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, NumPy {version('numpy')}, onnx {version('onnx')}"
-    )
+    print(f"{processor()}, Python {platform.python_version()}, NumPy {version('numpy')}, onnx {version('onnx')}")
     for name, runs in results.items():
         seconds = statistics.median(run["seconds"] for run in runs)
         peak = statistics.median(run["peak"] for run in runs)

@@ -9,6 +9,7 @@ synthetic model in a temporary folder; needs onnxruntime; about a minute.
 import contextlib
 import io
 import json
+import os
 import platform
 import re
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from processor import processor
 
 import refnet
 from refnet.zoo.make import make_model
@@ -77,7 +79,7 @@ def figures(model: Path) -> str:
     return (
         f"**Agreement**: relative L2 distance of the full-size network's embeddings from the float64 reference: refnet "
         f"{errors[0]:.1e}, onnxruntime {errors[1]:.1e}. **Speed**: how many times faster than onnxruntime, by number of "
-        f"threads: {speed}. ({cpu()}, {platform.system()}, Python {platform.python_version()}, NumPy {version('numpy')}, "
+        f"threads: {speed}. ({processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, NumPy {version('numpy')}, "
         f"numba {version('numba')}, onnxruntime {version('onnxruntime')}; `make docs`, `tools/bench.py`)"
     )
 
@@ -89,17 +91,6 @@ def bench(model: Path) -> dict[tuple[int, int], float]:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     rows = json.loads(written.read_text())["rows"]
     return {(row["batch"], row["threads"]): row["times_as_slow"] for row in rows if row["runtime"] == "onnxruntime"}
-
-
-def cpu() -> str:
-    """What the processor calls itself, and how many of it there are here."""
-    import os
-
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
-    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

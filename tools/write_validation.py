@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from processor import processor
 
 from refnet.audit.compare import Other, compare
 from refnet.audit.difference import difference
@@ -60,7 +61,7 @@ def _page(folder: Path, others: list[Path]) -> Iterator[str]:
     full = {(spatial, count): _run("compare", path, count) for spatial, path in forms.items() for count in (1, 3)}
     yield from HEAD.format(floor=f"{STANDARD_DEVIATIONS:.0f}").splitlines()
     yield ""
-    yield f"Written by `tools/write_validation.py` on {_cpu()}, {os.cpu_count()} processors; Python {platform.python_version()}, {_versions()}."
+    yield f"Written by `tools/write_validation.py` on {processor()}, {os.cpu_count()} processors; Python {platform.python_version()}, {_versions()}."
     yield ""
     yield "## Every tensor beside onnxruntime"
     yield ""
@@ -269,17 +270,6 @@ def _is_small(path: Path) -> bool:
 
 def _cells(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def _cpu() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _versions() -> str:

@@ -47,7 +47,7 @@ def validate(
         Print JSON on stdout.
     """
     path = zoo.resolve(model)
-    network = open_model(model, engine)
+    network = open_model(str(path), engine)
     other: Other = OnnxRuntime(path) if against == "onnxruntime" else TraceFile(against)
     traced = other.images if isinstance(other, TraceFile) and not image else None
     images = crops(network, image) if image else sample_input(network) if traced is None else traced

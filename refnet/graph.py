@@ -5,11 +5,12 @@ of the file, so that a trace lines up with any other runtime's. Dialects of expo
 every convolution says ``stride``, every slope broadcasts over channels, every axis is an attribute.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from numpy import dtype, ndarray
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -50,6 +51,60 @@ class Source:
     opset: int = 0
     producer: str = ""
     notes: tuple[str, ...] = ()
+
+
+class Stored(Protocol):
+    """An array that stays in its file until it is asked for."""
+
+    @property
+    def shape(self) -> Shape:
+        """Extents."""
+
+    @property
+    def dtype(self) -> dtype[Any]:
+        """Of the array that `read` gives."""
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+
+    def read(self) -> Array:
+        """The array, fresh from the file; raises ModelError if the file is no longer what it was."""
+
+
+class Constants(MutableMapping[str, Array]):
+    """Arrays by name. Those that are `Stored` are read whenever they are looked up, and not kept.
+
+    A network's weights are needed once, when an engine packs them, or one at a time, when the reference runs: there
+    is no reason to hold all of them for as long as the graph lives.
+    """
+
+    def __init__(self, constants: "Mapping[str, Array] | Mapping[str, Array | Stored]") -> None:
+        self.entries = entries(constants)
+
+    def __getitem__(self, name: str) -> Array:
+        entry = self.entries[name]
+        return entry if isinstance(entry, ndarray) else entry.read()
+
+    def __setitem__(self, name: str, entry: "Array | Stored") -> None:
+        self.entries[name] = entry
+
+    def __delitem__(self, name: str) -> None:
+        del self.entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def entries(constants: Mapping[str, Array] | Mapping[str, Array | Stored]) -> dict[str, Array | Stored]:
+    """The constants by name, those that are stored as such: for whoever wants shapes, or the mapping with changes."""
+    return dict(constants.entries if isinstance(constants, Constants) else constants)
 
 
 @dataclass(frozen=True)

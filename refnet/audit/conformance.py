@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refnet import resnet100
-from refnet.graph import Array, Graph, Node, Shape
+from refnet.graph import Graph, Node, Shape, entries
 
 _NOTHING = ("Identity", "Dropout")
 
@@ -52,7 +52,7 @@ class _Walk:
         self.graph = graph
         self.expected = expected
         self.alias: dict[str, str] = {}  # through operators that do nothing
-        self.values: dict[str, Array] = dict(graph.constants)
+        self.values = entries(graph.constants)
         self.readers: dict[str, list[Node]] = {}
         for node in graph.nodes:
             if node.op in _NOTHING:
@@ -104,8 +104,9 @@ class _Walk:
                 return f"{wanted.name}: {found} has shape {value.shape}; expected {shape}"
             if name in ("scalar_op2", "scalar_op3"):
                 scalar = 127.5 if name == "scalar_op2" else 1 / 128
-                if float(value.reshape(-1)[0]) != scalar:
-                    return f"{wanted.name}: {found} is {value.reshape(-1)[0]:g}; expected {scalar:g}"
+                number = float(self.graph.constants[found].reshape(-1)[0])
+                if number != scalar:
+                    return f"{wanted.name}: {found} is {number:g}; expected {scalar:g}"
         return ""
 
     def _attributes(self, wanted: Node, node: Node) -> str:

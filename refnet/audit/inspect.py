@@ -14,7 +14,7 @@ import numpy as np
 
 from refnet.audit.conformance import Conformance, conformance
 from refnet.files import sha256
-from refnet.graph import Graph, Node, Shape
+from refnet.graph import Array, Graph, Node, Shape, Stored, entries
 from refnet.network import Network
 from refnet.ops import OPERATORS
 from refnet.ops.inference import infer
@@ -73,7 +73,8 @@ def inspect_network(network: Network) -> Inspection:
         extent if extent is not None else (1 if axis == 0 else 112) for axis, extent in enumerate(tensor.shape)
     )
     known = infer(graph, {tensor.name: shape})
-    layers = tuple(_layer(graph, node, known) for node in graph.nodes)
+    stored = entries(graph.constants)
+    layers = tuple(_layer(node, known, stored) for node in graph.nodes)
     published_flops, published_parameters = published_counts(graph, known)
     path = graph.source.path
     return Inspection(
@@ -95,7 +96,7 @@ def inspect_network(network: Network) -> Inspection:
         layers=layers,
         macs=sum(_macs(node, known) for node in graph.nodes),
         flops=sum(layer.flops for layer in layers),
-        stored_floats=sum(array.size for array in graph.constants.values() if array.dtype.kind == "f"),
+        stored_floats=sum(entry.size for entry in stored.values() if entry.dtype.kind == "f"),
         published_flops=published_flops,
         published_parameters=published_parameters,
     )
@@ -146,17 +147,13 @@ def _static(graph: Graph) -> set[str]:
     return static
 
 
-def _layer(graph: Graph, node: Node, known: dict[str, Known]) -> Layer:
+def _layer(node: Node, known: dict[str, Known], stored: dict[str, Array | Stored]) -> Layer:
     """One row of the table."""
     inputs = [known[name] if name else None for name in node.inputs]
     output = known[node.output].shape
     flops = OPERATORS[node.op].flops(output, *inputs, **node.attributes)
-    own = sum(
-        graph.constants[name].size
-        for name in node.inputs
-        if name in graph.constants and graph.constants[name].dtype.kind == "f"
-    )
-    return Layer(node.name, node.op, output, flops, own)
+    own = [stored[name].size for name in node.inputs if name in stored and stored[name].dtype.kind == "f"]
+    return Layer(node.name, node.op, output, flops, sum(own))
 
 
 def _macs(node: Node, known: dict[str, Known]) -> int:

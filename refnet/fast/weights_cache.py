@@ -84,7 +84,8 @@ def weights_key(graph: Graph, *how: object) -> str:
     for node in graph.nodes:
         digest.update(repr((node.op, node.inputs, node.output, sorted(node.attributes.items()))).encode())
     digest.update(repr((graph.inputs, graph.outputs)).encode())
-    for name, value in sorted(graph.constants.items()):
+    for name in sorted(graph.constants):
+        value = graph.constants[name]
         digest.update(repr((name, value.dtype.str, value.shape)).encode())
         digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()[:32]

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from refnet.errors import UsageError
-from refnet.graph import Array, Attribute, Node
+from refnet.graph import Array, Attribute, Constants, Node
 
 Attributes = dict[str, Attribute]
-Constants = Mapping[str, Array]
 
 # TensorProto.DataType of the ONNX specification.
 DATA_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
@@ -25,7 +24,7 @@ class Said:
 
     inputs: tuple[str, ...]
     attributes: Attributes
-    constants: Constants = field(default_factory=dict)
+    constants: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _said(node: Node, given: Attributes, constants: Constants) -> Attributes:
         return {"to": DATA_TYPES[str(given["to"])]}
     attributes = {_ONNX_NAMES.get(name, name): value for name, value in given.items()}
     if node.op == "Conv" and node.inputs[1] in constants:
-        attributes["kernel_shape"] = constants[node.inputs[1]].shape[2:]
+        attributes["kernel_shape"] = constants.entries[node.inputs[1]].shape[2:]
     return attributes
 
 

@@ -23,9 +23,9 @@ from refnet.formats.onnx_node import FileNode
 from refnet.formats.onnx_reading import Reading
 from refnet.formats.onnx_signature import graph_input, graph_output
 from refnet.formats.onnx_structure import topological_order
-from refnet.formats.onnx_tensors import Home, read_tensor
+from refnet.formats.onnx_tensors import Home, look_through
 from refnet.formats.wire import Span, split
-from refnet.graph import Array, Graph, Node, Source
+from refnet.graph import Array, Constants, Graph, Node, Source, Stored
 
 IR_VERSIONS = (3, 14)
 OPSETS = (7, 28)
@@ -62,7 +62,7 @@ def read_model(path: Path) -> Graph:
         with path.open("rb") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 skeleton, spans = split(data, _LARGE_BYTES)
-            return _graph(_parse(skeleton), spans, Home(file, path.parent, Notes()), path)
+            return _graph(_parse(skeleton), spans, Home(file, path, Notes()), path)
     except RefnetError as error:
         raise type(error)(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
@@ -128,7 +128,7 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
     read = {name for node in file_nodes for name in node.inputs} | {output.name for output in proto.output}
     weights = _weights(proto, spans, home, read)
     inputs = tuple(graph_input(info) for info in proto.input if info.name not in weights)
-    constants = {name: array for name, array in weights.items() if array is not None}
+    constants = Constants({name: array for name, array in weights.items() if array is not None})
     ordered = topological_order(
         file_nodes, [*weights, *(tensor.name for tensor in inputs)], [output.name for output in proto.output]
     )
@@ -145,7 +145,7 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
         inputs=inputs,
         outputs=outputs,
         nodes=nodes,
-        constants={name: array for name, array in constants.items() if name in used},
+        constants=Constants({name: entry for name, entry in constants.entries.items() if name in used}),
         source=Source(
             path=path,
             format="onnx",
@@ -157,15 +157,17 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
     )
 
 
-def _weights(proto: onnx.GraphProto, spans: Mapping[int, Span], home: Home, read: set[str]) -> dict[str, Array | None]:
+def _weights(
+    proto: onnx.GraphProto, spans: Mapping[int, Span], home: Home, read: set[str]
+) -> dict[str, Array | Stored | None]:
     """The initializers by name; None for one that no node reads."""
-    weights: dict[str, Array | None] = {}
+    weights: dict[str, Array | Stored | None] = {}
     for i, tensor in enumerate(proto.initializer):
         if not tensor.name or tensor.name in weights:
             raise ModelError(f"weight {i} is named {tensor.name!r}; expected a name of its own for each")
         weights[tensor.name] = None
         if tensor.name in read:
-            weights[tensor.name] = read_tensor(tensor, f"tensor {tensor.name!r}", home, spans.get(i))
+            weights[tensor.name] = look_through(tensor, f"tensor {tensor.name!r}", home, spans.get(i))
     return weights
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_node import FileNode
 from refnet.formats.onnx_shapes import Shapes
-from refnet.graph import Array, Attribute, Node, Tensor
+from refnet.graph import Array, Attribute, Constants, Node, Tensor
 from refnet.ops.operator import Known
 
 Canonical: TypeAlias = tuple[str, tuple[str, ...], Mapping[str, Attribute]]  # operator, inputs, attributes
@@ -19,7 +19,7 @@ class Reading:
     Attributes
     ----------
     opset : int
-    constants : {name: array}, in the order of the file; rules add to it.
+    constants : in the order of the file; rules add to them.
     inputs : the graph's inputs.
     shapes : Shapes
     notes : Notes
@@ -29,7 +29,7 @@ class Reading:
         self,
         opset: int,
         inputs: tuple[Tensor, ...],
-        constants: dict[str, Array],
+        constants: Constants,
         nodes: Iterable[FileNode],
         outputs: Iterable[str],
         notes: Notes,

@@ -8,8 +8,8 @@ Reshape cut up again would pass for a batch as well; at the batch that the file 
 from collections.abc import Iterable, Mapping
 
 from refnet.errors import ModelError
-from refnet.graph import Array, Node, Tensor
-from refnet.ops.inference import infer_node
+from refnet.graph import Constants, Node, Tensor
+from refnet.ops.inference import infer_node, known_constant
 from refnet.ops.operator import Known
 
 
@@ -27,7 +27,7 @@ class Shapes:
         Whether every input's shape is known, so that every weight is checked.
     """
 
-    def __init__(self, inputs: Iterable[Tensor], constants: Mapping[str, Array]):
+    def __init__(self, inputs: Iterable[Tensor], constants: Constants):
         inputs = list(inputs)
         declared = next((tensor.shape[0] for tensor in inputs if tensor.shape), None)
         self.batch = 1 if declared is None else declared
@@ -75,7 +75,7 @@ class Shapes:
 
     def _look_up(self, shapes: Mapping[str, Known], name: str) -> Known | None:
         if name in self._constants:
-            return Known(self._constants[name].shape, self._constants[name])
+            return known_constant(self._constants.entries[name])
         return shapes.get(name)
 
     def _inputs(self, shapes: Mapping[str, Known], node: Node) -> dict[str, Known] | None:

@@ -15,8 +15,9 @@ from numpy.typing import DTypeLike
 from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_forms import DATA_TYPES
+from refnet.formats.stored_tensor import Identity, StoredTensor, identity, read_numbers, stays
 from refnet.formats.wire import Span
-from refnet.graph import Array
+from refnet.graph import Array, Stored
 
 DTYPES = {number: np.dtype(name) for name, number in DATA_TYPES.items()}
 
@@ -34,10 +35,10 @@ _SLICE = 1 << 16  # elements tested for NaN at a time: the mask of a slice stays
 
 
 class Home(NamedTuple):
-    """Where tensors come from: the open model file, the folder that external data must be in; and what is noted."""
+    """Where tensors come from: the open model file and its path, in whose folder external data must be; what is noted."""
 
     file: BufferedReader
-    folder: Path
+    path: Path
     notes: Notes
 
 
@@ -65,6 +66,27 @@ def read_tensor(tensor: onnx.TensorProto, what: str, home: Home, span: Span | No
     ModelError
         If there are not as many numbers as the shape says, or one of them is NaN or infinite.
     """
+    return _read(tensor, what, home, span)[0]
+
+
+def look_through(tensor: onnx.TensorProto, what: str, home: Home, span: Span | None) -> Array | Stored:
+    """As `read_tensor`, but a large tensor that lies in a file as it does in memory is left there."""
+    array, place = _read(tensor, what, home, span)
+    if place is None or not stays(DTYPES[tensor.data_type], array.shape):
+        return array
+    return StoredTensor(place.path, place.identity, place.offset, array.shape)
+
+
+class _Place(NamedTuple):
+    """Where in a file numbers begin."""
+
+    path: Path
+    identity: Identity
+    offset: int
+
+
+def _read(tensor: onnx.TensorProto, what: str, home: Home, span: Span | None) -> tuple[Array, _Place | None]:
+    """The array, and where it lies in a file as it does in memory, if it does."""
     if tensor.data_type not in DTYPES:
         said = _data_type_name(tensor.data_type)
         raise UnsupportedModelError(f"{what} has dtype {said}; refnet implements {', '.join(DATA_TYPES)}")
@@ -74,7 +96,7 @@ def read_tensor(tensor: onnx.TensorProto, what: str, home: Home, span: Span | No
     if any(extent < 0 for extent in shape):
         raise ModelError(f"{what} has shape {shape}; expected extents of at least 0")
     dtype = DTYPES[tensor.data_type]
-    array = _numbers(tensor, what, dtype, _count(shape), home, span)
+    array, place = _numbers(tensor, what, dtype, _count(shape), home, span)
     try:
         array = array.reshape(shape)
     except ValueError:
@@ -85,43 +107,39 @@ def read_tensor(tensor: onnx.TensorProto, what: str, home: Home, span: Span | No
         with np.errstate(over="ignore"):
             array = array.astype(np.float32, copy=False)
         _refuse_not_finite(what, array)
-    return array
+    return array, place
 
 
-def _numbers(tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, home: Home, span: Span | None) -> Array:
-    """The numbers in a row, from wherever they are."""
+def _numbers(
+    tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, home: Home, span: Span | None
+) -> tuple[Array, _Place | None]:
+    """The numbers in a row, from wherever they are, and where that is, if it is a place in a file."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        return _external(tensor, what, dtype, count, home.folder)
+        return _external(tensor, what, dtype, count, home.path.parent)
     field, number = _LISTS[tensor.data_type]
     if span is not None:
         if span.field not in (_RAW, number):
             raise ModelError(f"{what} has dtype {dtype}, but its numbers are of another; export the model again")
         _check_size(what, span.size_bytes, dtype, count)
-        return _from_file(home.file, span.offset, dtype, count)
+        place = _Place(home.path, identity(home.file), span.offset)
+        return read_numbers(home.file, span.offset, dtype, count), place
     values = getattr(tensor, field)
     if tensor.HasField("raw_data"):
         if values:
             raise ModelError(f"{what} holds its numbers twice, raw and as {field}; export the model again")
         _check_size(what, len(tensor.raw_data), dtype, count)
-        return _native(np.frombuffer(tensor.raw_data, dtype=_stored(dtype)), dtype)
+        return np.frombuffer(tensor.raw_data, dtype=_stored(dtype)).astype(dtype), None
     if len(values) != count:
         raise ModelError(f"{what} holds {len(values)} numbers in {field}; its shape asks for {count}")
     if dtype == np.float16:
         bits = np.array(values, dtype=np.int32)  # float16 is kept as its 16 bits
-        return bits.astype(np.uint16).view(np.float16)
-    return np.array(values, dtype=dtype)
+        return bits.astype(np.uint16).view(np.float16), None
+    return np.array(values, dtype=dtype), None
 
 
-def _from_file(file: BufferedReader, offset: int, dtype: np.dtype, count: int) -> Array:
-    """Read numbers straight from a file into a new array."""
-    stored = np.empty(count, dtype=_stored(dtype))
-    file.seek(offset)
-    if count and file.readinto(stored.view(np.uint8).data) != stored.nbytes:
-        raise ModelError("the file became shorter while it was read; read it again when nothing writes to it")
-    return _native(stored, dtype)
-
-
-def _external(tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, folder: Path) -> Array:
+def _external(
+    tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, folder: Path
+) -> tuple[Array, _Place | None]:
     """Read numbers from a file beside the model."""
     said = {entry.key: entry.value for entry in tensor.external_data}
     unknown = set(said) - {"location", "offset", "length", "checksum"}
@@ -156,7 +174,7 @@ def _external(tensor: onnx.TensorProto, what: str, dtype: np.dtype, count: int, 
                     f"{what} is external, in bytes {offset} to {offset + length} of {location!r}, "
                     f"which has only {available}; download or copy that file again"
                 )
-            return _from_file(file, offset, dtype, count)
+            return read_numbers(file, offset, dtype, count), _Place(folder / path, identity(file), offset)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ModelError(
@@ -198,11 +216,6 @@ def _count(shape: tuple[int, ...]) -> int:
 def _stored(dtype: np.dtype) -> DTypeLike:
     """How a file keeps a dtype: little-endian, and truth values as bytes."""
     return np.uint8 if dtype == np.bool_ else dtype.newbyteorder("<")
-
-
-def _native(stored: Array, dtype: np.dtype) -> Array:
-    """The array in the machine's byte order, writable and its own."""
-    return stored.astype(dtype, copy=not stored.flags.writeable)
 
 
 def _data_type_name(number: int) -> str:

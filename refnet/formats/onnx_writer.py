@@ -15,7 +15,7 @@ from refnet.errors import UsageError
 from refnet.files import replacing
 from refnet.formats.onnx_forms import DATA_TYPES, Form, modern, mxnet
 from refnet.formats.wire import delimited, integer, varint
-from refnet.graph import Array, Attribute, Graph, Node, Tensor
+from refnet.graph import Array, Attribute, Constants, Graph, Node, Tensor
 
 Chunk = bytes | memoryview
 
@@ -63,7 +63,7 @@ def _model(graph: Graph, form: Form) -> Iterator[Chunk]:
 
 def _graph(graph: Graph, form: Form) -> Iterator[Chunk]:
     """GraphProto."""
-    constants = dict(graph.constants)
+    constants = Constants(graph.constants)
     for node in graph.nodes:
         said = form.say(node, constants)
         constants.update(said.constants)

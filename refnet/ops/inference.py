@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
-from refnet.graph import Array, Attribute, Graph, Node, Shape
+from refnet.graph import Array, Attribute, Graph, Node, Shape, Stored, entries
 from refnet.ops import OPERATORS
 from refnet.ops.operator import ANY_NUMBER, REQUIRED, Known, Operator
 
@@ -27,8 +27,8 @@ def infer(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Known]:
 
     Returns
     -------
-    {tensor: Known}, graph inputs and constants included. A value is there for every constant, and for what nodes
-    make of constants and shapes alone as long as it has at most 4096 elements; integers stay int64.
+    {tensor: Known}, graph inputs and constants included. A value is there for every constant in memory, and for what
+    nodes make of constants and shapes alone as long as it has at most 4096 elements; integers stay int64.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def infer(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Known]:
     declared = [tensor.name for tensor in graph.inputs]
     if set(shapes) != set(declared):
         raise UsageError(f"shapes are given for {sorted(shapes)}; expected one for each graph input, {declared}")
-    known = {name: Known(value.shape, value) for name, value in graph.constants.items()}
+    known = {name: known_constant(entry) for name, entry in entries(graph.constants).items()}
     known.update((name, Known(tuple(shape))) for name, shape in shapes.items())
     for node in graph.nodes:
         known[node.output] = infer_node(node, known)
@@ -59,6 +59,11 @@ def infer(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Known]:
         if tensor.name not in known:
             raise ModelError(f"graph output {tensor.name!r} is made by no node; expected one of the tensors")
     return known
+
+
+def known_constant(entry: Array | Stored) -> Known:
+    """What is known of a constant; one that is stored is not read for it."""
+    return Known(entry.shape, entry if isinstance(entry, np.ndarray) else None)
 
 
 def infer_node(node: Node, known: Mapping[str, Known]) -> Known:

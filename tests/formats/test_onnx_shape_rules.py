@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from refnet import reference
 from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.onnx_shapes import Shapes
-from refnet.graph import Node, Tensor
+from refnet.graph import Constants, Node, Tensor
 from refnet.ops.conv import conv
 from tests.formats.dialects import BN, INT, one
 from tests.formats.models import model, node, ramp, read
@@ -141,7 +141,7 @@ def test_an_output_without_the_batch_in_front_is_noted(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.sampled_from([None, 1, 5, 7]))
 def test_the_batch_is_seen_through_what_keeps_it_and_not_through_what_does_not(rest: list[int], n: int | None) -> None:
-    shapes = Shapes([Tensor("x", "float32", (n, *rest))], {"flat": np.array([-1]), "w": np.ones(1)})
+    shapes = Shapes([Tensor("x", "float32", (n, *rest))], Constants({"flat": np.array([-1]), "w": np.ones(1)}))
     assert shapes.carries_batch("x")
     assert not shapes.carries_batch("w")
     shapes.add(Node("a", "Flatten", ("x",), "rows", {"axis": 1}))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refnet.graph import Array, Graph, Node
+from refnet.graph import Array, Constants, Graph, Node, entries
 from refnet.ops import OPERATORS
 
 
@@ -43,7 +43,7 @@ def without_unread(graph: Graph) -> Graph:
         if node.output in needed:
             needed.update(node.inputs)
             nodes.append(node)
-    constants = {name: value for name, value in graph.constants.items() if name in needed}
+    constants = Constants({name: entry for name, entry in entries(graph.constants).items() if name in needed})
     return Graph(graph.name, graph.inputs, graph.outputs, tuple(nodes[::-1]), constants, graph.source)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from refnet.graph import Array, Graph, Node
+from refnet.graph import Array, Constants, Graph, Node
 
 
 class Draft:
@@ -15,7 +15,7 @@ class Draft:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[Node] = []
-        self.constants = dict(graph.constants)
+        self.constants = Constants(graph.constants)
         self._taken = {*self.constants, *(tensor.name for tensor in graph.inputs), *(n.output for n in graph.nodes)}
 
     def name(self, wish: str) -> str:

@@ -93,7 +93,7 @@ class TraceFile:
             self._archive = zipfile.ZipFile(self._path)
         except FileNotFoundError:
             raise InputError(f"there is no trace {self._path}") from None
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, NotImplementedError, zipfile.BadZipFile) as error:
             raise InputError(f"{self._path} is not a trace (.npz), or is damaged: {error}") from error
         self._members = {
             info.filename.removesuffix(".npy"): info

@@ -116,12 +116,14 @@ class Draft:
         x = self._need(layer.x, WIDTH, exact=True)
         storages = {"x": (x, NO_BORDER), "y": (self._make(layer.y), NO_BORDER)}
         size = x.layout.image * pack.round_up(oc, PANEL)
-        constants = layer.bias, np.ones(oc), np.ones(oc), np.zeros(oc)
+        one, zero = np.ones(oc), np.zeros(oc)
         fields = {
             "channels": x.layout.image,
             "out_channels": pack.round_up(oc, WIDTH),
             "weights_at": self._pack(size, lambda to: pack.pack_dense(to, layer, x_shape)),
-            "constants_at": self._pack(pack.constants_size(oc), lambda to: pack.pack_constants(to, *constants)),
+            "constants_at": self._pack(
+                pack.constants_size(oc), lambda to: pack.pack_constants(to, layer.bias(), one, one, zero)
+            ),
         }
         step = Step(layer.name, Kernel.DENSE, storages, fields, flops=2 * oc * terms, weight_bytes=4 * size)
         step.private["sums"] = PANEL * self.capacity

@@ -59,7 +59,7 @@ class ConvLayer:
 class DenseLayer:
     """y = flatten(x) weight^T + bias, for x of shape (N, K) or (N, C, H, W) with K = C*H*W in this order.
 
-    weight : () -> (OC, K) float64; weight_shape : (OC, K); bias : (OC,) float64
+    weight : () -> (OC, K) float64; weight_shape : (OC, K); bias : () -> (OC,) float64
     """
 
     name: str
@@ -67,7 +67,7 @@ class DenseLayer:
     y: str
     weight: Callable[[], Array]
     weight_shape: Shape
-    bias: Array
+    bias: Callable[[], Array]
 
 
 @dataclass(frozen=True)
@@ -176,5 +176,8 @@ def _dense(graph: Graph, node: Node, x: str, known: Mapping[str, Known]) -> Dens
         value = evaluate(graph, weight)
         return value if transposed else value.T
 
-    added = evaluate(graph, bias).reshape(-1) if bias else np.zeros(1)
-    return DenseLayer(node.name, x, node.output, evaluated, shape, np.broadcast_to(added, shape[:1]))
+    def added() -> Array:
+        value = evaluate(graph, bias).reshape(-1) if bias else np.zeros(1)
+        return np.broadcast_to(value, shape[:1])
+
+    return DenseLayer(node.name, x, node.output, evaluated, shape, added)

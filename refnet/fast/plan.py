@@ -7,6 +7,7 @@ transformed at a time, who does what - changes no bit.
 Reads no images and computes nothing but packed weights.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,19 +22,26 @@ from refnet.fast.layers import layers_of
 from refnet.fast.simplify import constant_names, evaluate, simplify
 from refnet.fast.steps import CAPACITY, Step, table_of, write_row
 from refnet.fast.storage import Storage, allocate
-from refnet.fast.weights_cache import packed_weights, weights_key
+from refnet.fast.weights_cache import PackedWeights, packed_weights, weights_key
 from refnet.graph import Array, Graph, Shape
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
 
 __all__ = ["CAPACITY", "Compiled", "Generic", "Plan", "make_plan"]
 
+PART_BYTES = 32 << 20  # of weights that a part reads where memory is low
+
 
 @dataclass(frozen=True)
 class Compiled:
-    """Consecutive steps that run without Python in between; `segments` as `drive` takes them."""
+    """Consecutive steps that run without Python in between; `segments` as `drive` takes them.
+
+    The steps read weights[first_weight:last_weight].
+    """
 
     segments: Array
+    first_weight: int
+    last_weight: int
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,9 @@ class Plan:
     ----------
     parts : what to run, in order
     steps : STEP array
-    weights : float32 array
+    packed : PackedWeights
+    weights_resident : bool
+        Whether weights stay in memory once they are there; if not, a part lets go of its own when it is done.
     arena_size : int
         Values that a workspace needs.
     inputs, outputs : {tensor: Storage}
@@ -59,14 +69,20 @@ class Plan:
 
     parts: tuple[Compiled | Generic, ...]
     steps: Array
-    weights: Array
+    packed: PackedWeights
     arena_size: int
     inputs: Mapping[str, Storage]
     outputs: Mapping[str, Storage]
     whole_outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     capacity: int
+    weights_resident: bool
     lines: tuple[str, ...]
+
+    @property
+    def weights(self) -> Array:
+        """Float32, read-only."""
+        return self.packed.values
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -148,13 +164,14 @@ def _finished(draft: Draft, shapes: Mapping[str, Shape], cached: Graph | None) -
     return Plan(
         parts=_parts(draft, segments),
         steps=table,
-        weights=packed_weights(_key(draft, shapes, cached), draft.packed),
+        packed=packed_weights(_key(draft, shapes, cached), draft.packed),
         arena_size=private_at + draft.threads * private + WIDTH,
         inputs=inputs,
         outputs=outputs,
         whole_outputs=tuple(sorted(whole)),
         constants={name: _as_float32(evaluate(draft.graph, name)) for name in read},
         capacity=draft.capacity,
+        weights_resident=not draft.low_memory,
         lines=table_of(steps),
     )
 
@@ -165,14 +182,18 @@ def _is_whole(draft: Draft, name: str) -> bool:
 
 
 def _segments(draft: Draft) -> list[tuple[int, int]]:
-    """Runs of steps that the same number of images goes through, as (first, last) of the work."""
+    """Runs of steps that the same number of images goes through, as (first, last) of the work; short where memory is low."""
     segments: list[tuple[int, int]] = []
+    limit, weight_bytes = PART_BYTES if draft.low_memory else sys.maxsize, 0
     for n, work in enumerate(draft.work):
         before = draft.work[n - 1] if n else None
-        if isinstance(work, Step) and isinstance(before, Step) and before.group == work.group:
+        weight_bytes += work.weight_bytes if isinstance(work, Step) else 0
+        joins = isinstance(work, Step) and isinstance(before, Step) and before.group == work.group
+        if joins and weight_bytes <= limit:
             segments[-1] = (segments[-1][0], n + 1)
         else:
             segments.append((n, n + 1))
+            weight_bytes = work.weight_bytes if isinstance(work, Step) else 0
     return segments
 
 
@@ -195,22 +216,34 @@ def _settle(draft: Draft, segments: list[tuple[int, int]]) -> None:
 
 
 def _parts(draft: Draft, segments: list[tuple[int, int]]) -> tuple[Compiled | Generic, ...]:
-    """Segments between two generic nodes are driven together."""
+    """Segments between two generic nodes are driven together; where memory is low, not more than a few megabytes."""
+    limit = PART_BYTES if draft.low_memory else sys.maxsize
     parts: list[Compiled | Generic] = []
     rows: list[tuple[int, int, int]] = []
+    read: list[Step] = []
     done = 0
+
+    def finish() -> None:
+        if rows:
+            ends = [step.fields.get("weights_at", 0) + step.weight_bytes // 4 for step in read]
+            starts = [step.fields["weights_at"] for step in read if step.weight_bytes]
+            parts.append(Compiled(np.array(rows, dtype=np.int64), min(starts, default=0), max(ends, default=0)))
+        rows.clear()
+        read.clear()
+
     for first, last in segments:
         work = draft.work[first]
-        if isinstance(work, Step):
-            rows.append((done, done + last - first, work.group))
-            done += last - first
+        if isinstance(work, Generic):
+            finish()
+            parts.append(Generic(work.node, work.reads, next(iter(draft.storages.get(work.node.output, [])), None)))
             continue
-        if rows:
-            parts.append(Compiled(np.array(rows, dtype=np.int64)))
-        rows = []
-        parts.append(Generic(work.node, work.reads, next(iter(draft.storages.get(work.node.output, [])), None)))
-    if rows:
-        parts.append(Compiled(np.array(rows, dtype=np.int64)))
+        steps = [step for step in draft.work[first:last] if isinstance(step, Step)]
+        if sum(step.weight_bytes for step in read + steps) > limit:
+            finish()
+        rows.append((done, done + last - first, work.group))
+        read += steps
+        done += last - first
+    finish()
     return tuple(parts)
 
 

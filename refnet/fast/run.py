@@ -123,6 +123,7 @@ class Engine:
             self._copy_in(self._arenas[rank], images, start, start + each)
             for part in parts:
                 self._drive(part, self._arenas[rank], self._alone[rank], each, 0, 1, self._nobody)
+                self._finish(part)
             self._copy_out(self._arenas[rank], results, start, start + each)
 
         self._team.run(compute)
@@ -142,6 +143,7 @@ class Engine:
                 _compute(part, arena, values, count)
             else:
                 self._team.run(drive_part, part)
+                self._finish(part)
         self._copy_out(arena, results, first, last)
         for name in set(self.plan.whole_outputs) - results.keys():
             results[name] = np.array(values[name])
@@ -151,6 +153,11 @@ class Engine:
     ) -> None:
         """One rank's share of a compiled part."""
         drive(self.plan.steps, part.segments, current, self.plan.weights, arena, count, rank, ranks, meeting)
+
+    def _finish(self, part: Compiled) -> None:
+        """Let go of a part's weights, where the plan does not keep them in memory."""
+        if not self.plan.weights_resident:
+            self.plan.packed.let_go(part.first_weight, part.last_weight)
 
     def _copy_in(self, arena: Array, images: Mapping[str, Array], first: int, last: int) -> None:
         for name, storage in self.plan.inputs.items():

@@ -7,8 +7,9 @@ pack them. Processes that map the same file share its memory. Layout, little-end
     to the next 4096 | float32 values
 
 Every opening adds all bytes up, as 64-bit integers, in blocks of 1 MiB, and holds the sums against the header. That
-reads memory at full speed (ResNet100: some tens of milliseconds) and finds a flipped bit, a lost page, a file cut short;
-it is no defence against malice, which would find compiled code in the next folder. A file that fails is made anew.
+reads the file at memory's speed (ResNet100: some tens of milliseconds), maps no page of it, and finds a flipped bit, a
+lost page, a file cut short; it is no defence against malice, which would find compiled code in the next folder. A file
+that fails is made anew.
 
 Files are never changed: they are written beside their name, renamed, and deleted, so whoever has one open keeps it.
 When all files together are larger than a limit, those used longest ago are deleted.
@@ -17,9 +18,12 @@ When all files together are larger than a limit, those used longest ago are dele
 import hashlib
 import logging
 import mmap
+import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +45,25 @@ _BLOCK = 1 << 18  # values in a sum: 1 MiB
 _FORGOTTEN_SECONDS = 3600  # a part that old has no writer any more
 
 
-def packed_weights(key: str | None, pack: Callable[[], Array], *, limit_bytes: int = LIMIT_BYTES) -> Array:
+@dataclass(frozen=True)
+class PackedWeights:
+    """Weights as kernels read them, and the file that they are mapped from, if they are."""
+
+    values: Array
+    mapping: mmap.mmap | None = None
+
+    def let_go(self, first: int, last: int) -> None:
+        """Unmap the pages of values[first:last]: they take no memory until they are read again, from the file.
+
+        Weights in memory of their own stay.
+        """
+        if self.mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            start = len(self.mapping) - self.values.nbytes  # the values are what the file ends with
+            begin = (start + 4 * first) // _PAGE * _PAGE
+            self.mapping.madvise(mmap.MADV_DONTNEED, begin, start + 4 * last - begin)
+
+
+def packed_weights(key: str | None, pack: Callable[[], Array], *, limit_bytes: int = LIMIT_BYTES) -> PackedWeights:
     """Weights as `pack` makes them, from the cache if they are there.
 
     Parameters
@@ -55,19 +77,21 @@ def packed_weights(key: str | None, pack: Callable[[], Array], *, limit_bytes: i
 
     Returns
     -------
-    Float32 array, read-only; from the cache, it begins at a page.
+    PackedWeights
+        Float32, read-only; from the cache, they begin at a page.
     """
     path = cache_folder("weights") / f"{key}.packed"
-    weights = _opened(path) if key else None
-    if weights is None:
-        weights = pack()
-        weights.flags.writeable = False
-        if key:
-            try:
-                _write(path, weights, limit_bytes)
-            except (OSError, UsageError) as error:
-                say_once(f"packed weights are not kept, and every start packs them anew: {error}")
-    return weights
+    found = _opened(path) if key else None
+    if found is not None:
+        return found
+    weights = pack()
+    weights.flags.writeable = False
+    if key:
+        try:
+            _write(path, weights, limit_bytes)
+        except (OSError, UsageError) as error:
+            say_once(f"packed weights are not kept, and every start packs them anew: {error}")
+    return PackedWeights(weights)
 
 
 def weights_key(graph: Graph, *how: object) -> str:
@@ -91,34 +115,34 @@ def weights_key(graph: Graph, *how: object) -> str:
     return digest.hexdigest()[:32]
 
 
-def _opened(path: Path) -> Array | None:
+def _opened(path: Path) -> PackedWeights | None:
     """The weights in a file, mapped; None if there is no file, or none that is sound."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
+            count = int.from_bytes(file.read(_COUNT_AT + 8)[_COUNT_AT:], "little")
+            start = _header_bytes(count)
+            if file.seek(0, os.SEEK_END) != start + 4 * count:
+                _log.info("%s is of no use: it is cut short, or not such a file", path)
+                return None
+            file.seek(0)
+            if file.read(start) != _header(path.stem, count, _sums_of_file(file)):
+                _log.info("%s is of no use: its sums are wrong", path)
+                return None
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:  # a file that may not be read, or is empty
         _log.info("%s is of no use: %s", path, error)
         return None
-    count = int.from_bytes(content[_COUNT_AT : _COUNT_AT + 8], "little")
-    start = _header_bytes(count)
-    if len(content) != start + 4 * count:
-        _log.info("%s is of no use: it is cut short, or not such a file", path)
-        return None
-    weights = np.frombuffer(content, np.float32, count, start)
-    if content[:start] != _header(path.stem, weights):
-        _log.info("%s is of no use: its sums are wrong", path)
-        return None
     mark_used(path)
-    return weights
+    return PackedWeights(np.frombuffer(content, np.float32, count, start), content)
 
 
 def _write(path: Path, weights: Array, limit_bytes: int) -> None:
     """Put a file in its place, and delete those used longest ago where it gets narrow."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        file.write(_header(path.stem, weights))
+        file.write(_header(path.stem, len(weights), _sums(weights)))
         file.write(weights.data)
     others = sorted((other for other in path.parent.iterdir() if other != path), key=last_used, reverse=True)
     room = limit_bytes - path.stat().st_size
@@ -132,11 +156,11 @@ def _write(path: Path, weights: Array, limit_bytes: int) -> None:
             remove(other)
 
 
-def _header(key: str, weights: Array) -> bytes:
-    """What a file with these weights begins with."""
-    told = len(weights).to_bytes(8, "little") + _sums(weights).astype("<u8").tobytes()
+def _header(key: str, count: int, sums: Array) -> bytes:
+    """What a file of so many weights with these sums begins with."""
+    told = count.to_bytes(8, "little") + sums.astype("<u8").tobytes()
     start = _MAGIC + hashlib.sha256(key.encode() + told).digest() + told
-    return start.ljust(_header_bytes(len(weights)), b"\0")
+    return start.ljust(_header_bytes(count), b"\0")
 
 
 def _header_bytes(count: int) -> int:
@@ -147,5 +171,14 @@ def _header_bytes(count: int) -> int:
 
 def _sums(weights: Array) -> Array:
     """The sum of each block, its bytes read as 64-bit integers; an odd value at the end has a zero beside it."""
-    bits = (np.append(weights, np.float32(0)) if len(weights) % 2 else weights).view(np.uint64)
-    return np.add.reduceat(bits, range(0, len(bits), _BLOCK // 2)) if len(bits) else bits
+    blocks = [weights[at : at + _BLOCK] for at in range(0, len(weights), _BLOCK)]
+    even = [np.append(block, np.float32(0)) if len(block) % 2 else block for block in blocks]
+    return np.array([block.view(np.uint64).sum(dtype=np.uint64) for block in even], dtype=np.uint64)
+
+
+def _sums_of_file(file: FileIO) -> Array:
+    """The same, of the weights that begin where the file stands, without mapping any."""
+    block, sums = np.zeros(_BLOCK, dtype=np.float32), []
+    while size := file.readinto(block.data):
+        sums.append(_sums(block[: size // 4]))
+    return np.concatenate(sums) if sums else np.zeros(0, dtype=np.uint64)

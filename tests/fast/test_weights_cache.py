@@ -50,7 +50,7 @@ def graph(**changes):
 def test_weights_come_back_as_they_were_packed(count):
     pack = Packer(count)
     for _ in range(3):
-        weights = packed_weights("key", pack)
+        weights = packed_weights("key", pack).values
         assert weights.dtype == np.float32
         assert np.array_equal(weights.view(np.uint32), pack.weights.view(np.uint32))
     assert pack.calls == 1
@@ -59,13 +59,13 @@ def test_weights_come_back_as_they_were_packed(count):
 def test_weights_are_read_only_from_the_cache_or_not():
     pack = Packer()
     for key in (None, "key", "key"):
-        assert not packed_weights(key, pack).flags.writeable
+        assert not packed_weights(key, pack).values.flags.writeable
 
 
 def test_weights_from_the_cache_begin_at_a_page():
     pack = Packer()
     packed_weights("key", pack)
-    assert packed_weights("key", pack).ctypes.data % 4096 == 0
+    assert packed_weights("key", pack).values.ctypes.data % 4096 == 0
     assert pack.calls == 1
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_packed_again_and_replaced(folder, damage):
     (path,) = folder.iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    assert np.array_equal(packed_weights("key", pack), pack.weights)
+    assert np.array_equal(packed_weights("key", pack).values, pack.weights)
     assert pack.calls == 2
     assert path.read_bytes() == whole
 
@@ -117,13 +117,13 @@ def test_a_file_under_another_key_is_not_believed(folder):
     first, second = Packer(seed=1), Packer(seed=2)
     packed_weights("first", first)
     (folder / "first.packed").rename(folder / "second.packed")
-    assert np.array_equal(packed_weights("second", second), second.weights)
+    assert np.array_equal(packed_weights("second", second).values, second.weights)
 
 
 def test_weights_in_use_survive_damage_control_and_deletion(folder):
     pack = Packer(10_000)
     packed_weights("key", pack)
-    weights = packed_weights("key", pack)
+    weights = packed_weights("key", pack).values
     (folder / "key.packed").unlink()
     assert np.array_equal(weights, pack.weights)
 
@@ -158,7 +158,7 @@ def test_a_cache_that_cannot_be_written_is_said_once_and_does_no_harm(folder, ca
     folder.write_text("a file where a folder should be")
     pack = Packer()
     for _ in range(2):
-        assert np.array_equal(packed_weights("key", pack), pack.weights)
+        assert np.array_equal(packed_weights("key", pack).values, pack.weights)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.message.startswith("packed weights are not kept, and every start packs them anew: ")
@@ -178,7 +178,7 @@ def test_several_processes_that_pack_at_once_get_the_same(folder):
         import numpy as np
         from refnet.fast.weights_cache import packed_weights
         for _ in range(20):
-            weights = packed_weights("key", lambda: np.arange(100_000, dtype=np.float32))
+            weights = packed_weights("key", lambda: np.arange(100_000, dtype=np.float32)).values
             assert (weights == np.arange(100_000)).all()
     """
     processes = [subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)]) for _ in range(3)]

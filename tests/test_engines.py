@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import refnet
 from refnet import Network, UsageError
 from refnet.audit.compare import compare
 from refnet.audit.oracle import OnnxRuntime
+from refnet.fast import compile
 from refnet.graph import Graph
 from refnet.zoo.samples import sample_crops, sample_images, sample_paths
 from tests import localdata
@@ -65,6 +67,35 @@ def test_threads_change_no_bit(fast: Network, narrow: Graph, images: np.ndarray,
 @pytest.mark.parametrize("threads", [1, 2])
 def test_low_memory_changes_no_bit(fast: Network, narrow: Graph, images: np.ndarray, threads: int) -> None:
     assert np.array_equal(Network(narrow, threads=threads, memory="low")(images[:3]), fast(images[:3]))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weights_that_were_let_go_come_back_as_they_were(
+    fast: Network, narrow: Graph, images: np.ndarray, threads: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REFNET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("refnet.fast.plan.PART_BYTES", 1 << 16)
+    low = [compile(narrow, threads=threads, memory="low", cache=True) for _ in range(2)]
+    assert low[0].plan.packed.mapping is None  # just packed
+    assert low[1].plan.packed.mapping is not None  # mapped from the cache
+    assert len(low[1].plan.parts) > 3
+    expected = fast(images[:3])
+    for engine in low:
+        for _ in range(2):
+            assert np.array_equal(engine.run({"data": images[:3]})["fc1"], expected)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's account of mapped memory")
+def test_a_low_plan_leaves_little_of_its_weights_in_memory(
+    narrow: Graph, images: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REFNET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("refnet.fast.plan.PART_BYTES", 1 << 20)
+    compile(narrow, memory="low", cache=True)
+    engine = compile(narrow, memory="low", cache=True)
+    engine.run({"data": images[:1]})
+    (mapped,) = re.findall(r"\.packed\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    assert int(mapped) << 10 < engine.plan.weights.nbytes / 3  # the system maps neighbours along with what is read
 
 
 def test_runs_are_repeated_to_the_bit(fast: Network, images: np.ndarray) -> None:

@@ -9,6 +9,7 @@ Reads no images and computes nothing but packed weights.
 
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from refnet.fast.layers import layers_of
 from refnet.fast.simplify import constant_names, evaluate, simplify
 from refnet.fast.steps import CAPACITY, Step, table_of, write_row
 from refnet.fast.storage import Storage, allocate
-from refnet.fast.weights_cache import PackedWeights, packed_weights, weights_key
+from refnet.fast.weights_cache import PackedWeights, graph_digest, packed_weights, weights_key
 from refnet.graph import Array, Graph, Shape
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
@@ -108,14 +109,16 @@ def make_plan(
     ModelError, UnsupportedModelError
         If the graph does not fit itself or the images.
     """
-    simple = simplify(graph, {name: (1, *shape) for name, shape in shapes.items()})
-    known = infer(simple, {name: (1, *shape) for name, shape in shapes.items()})
-    draft = Draft(simple, known, _capacity(simple, known, shapes), threads, low_memory)
-    layers = layers_of(simple, known)
-    draft.expect(layers)
-    for layer in layers:
-        draft.add(layer)
-    return _finished(draft, shapes, graph if cache else None)
+    with ThreadPoolExecutor(1) as beside:  # the digest takes as long as the planning, and no Python
+        digest = beside.submit(graph_digest, graph) if cache else None
+        simple = simplify(graph, {name: (1, *shape) for name, shape in shapes.items()})
+        known = infer(simple, {name: (1, *shape) for name, shape in shapes.items()})
+        draft = Draft(simple, known, _capacity(simple, known, shapes), threads, low_memory)
+        layers = layers_of(simple, known)
+        draft.expect(layers)
+        for layer in layers:
+            draft.add(layer)
+        return _finished(draft, shapes, digest)
 
 
 def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Shape]) -> int:
@@ -129,14 +132,14 @@ def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Sha
     return CAPACITY if grown else 1
 
 
-def _key(draft: Draft, shapes: Mapping[str, Shape], cached: Graph | None) -> str | None:
-    """What packed weights follow from: the graph, and where each layer's lie."""
+def _key(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | None) -> str | None:
+    """What packed weights follow from: the graph, and where each layer's lie; None if none are to be kept."""
     places = [(at, size) for at, size, _ in draft.packing]
-    return weights_key(cached, sorted(shapes.items()), draft.low_memory, places) if cached is not None else None
+    return weights_key(digest.result(), sorted(shapes.items()), draft.low_memory, places) if digest else None
 
 
-def _finished(draft: Draft, shapes: Mapping[str, Shape], cached: Graph | None) -> Plan:
-    """Lay out tensors and scratch, pack the weights or find those of the graph `cached`, write the table."""
+def _finished(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | None) -> Plan:
+    """Lay out tensors and scratch, pack the weights or find those of the graph of this digest, write the table."""
     names = [tensor.name for tensor in draft.graph.outputs]
     whole = {name for name in names if _is_whole(draft, name)}
     outputs = {name: draft.output(name) for name in names if name not in whole}
@@ -164,7 +167,7 @@ def _finished(draft: Draft, shapes: Mapping[str, Shape], cached: Graph | None) -
     return Plan(
         parts=_parts(draft, segments),
         steps=table,
-        packed=packed_weights(_key(draft, shapes, cached), draft.packed),
+        packed=packed_weights(_key(draft, shapes, digest), draft.packed),
         arena_size=private_at + draft.threads * private + WIDTH,
         inputs=inputs,
         outputs=outputs,

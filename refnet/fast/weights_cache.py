@@ -94,17 +94,9 @@ def packed_weights(key: str | None, pack: Callable[[], Array], *, limit_bytes: i
     return PackedWeights(weights)
 
 
-def weights_key(graph: Graph, *how: object) -> str:
-    """A digest of all that packed weights follow from.
-
-    Parameters
-    ----------
-    graph : Graph
-        Its nodes and constants count, its name and source do not.
-    how : values with a repr
-        Whatever else decides what is packed and where: sizes of inputs, the choice of a layout.
-    """
-    digest = hashlib.sha256(repr((sys.byteorder, np.__version__, sources_digest(), how)).encode())
+def graph_digest(graph: Graph) -> str:
+    """A digest of what a network computes: its nodes and constants count, its name and source do not."""
+    digest = hashlib.sha256()
     for node in graph.nodes:
         digest.update(repr((node.op, node.inputs, node.output, sorted(node.attributes.items()))).encode())
     digest.update(repr((graph.inputs, graph.outputs)).encode())
@@ -112,7 +104,21 @@ def weights_key(graph: Graph, *how: object) -> str:
         value = graph.constants[name]
         digest.update(repr((name, value.dtype.str, value.shape)).encode())
         digest.update(np.ascontiguousarray(value).data)
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()
+
+
+def weights_key(graph: str, *how: object) -> str:
+    """A digest of all that packed weights follow from.
+
+    Parameters
+    ----------
+    graph : str
+        Of `graph_digest`.
+    how : values with a repr
+        Whatever else decides what is packed and where: sizes of inputs, the choice of a layout.
+    """
+    said = repr((graph, sys.byteorder, np.__version__, sources_digest(), how))
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 def _opened(path: Path) -> PackedWeights | None:

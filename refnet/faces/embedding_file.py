@@ -20,6 +20,7 @@ from refnet.graph import Array
 from refnet.provenance import Provenance
 
 SCHEMA_VERSION = 1
+CSV_PROVENANCE = ("model_sha256", "input", "pipeline")  # what decides whether embeddings can be compared
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,15 @@ def _write_npz(file: BinaryIO, embeddings: EmbeddingSet) -> None:
 
 
 def _write_csv(file: BinaryIO, embeddings: EmbeddingSet) -> None:
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
     rows = csv.writer(text, lineterminator="\n")
     columns: Sequence[str] = [f"e{i}" for i in range(embeddings.embeddings.shape[1])]
-    rows.writerow(["name", "norm", "model_sha256", *columns])
-    digest = embeddings.provenance.model_sha256
+    rows.writerow(["name", "norm", *CSV_PROVENANCE, *columns])
+    origin = [embeddings.provenance.to_json()[column] for column in CSV_PROVENANCE]
     for name, norm, row in zip(
         embeddings.names, embeddings.norms.tolist(), embeddings.embeddings.tolist(), strict=True
     ):
-        rows.writerow([name, norm, digest, *row])
+        rows.writerow([name, norm, *origin, *row])
     text.detach()
 
 

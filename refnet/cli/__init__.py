@@ -28,6 +28,7 @@ _COMMANDS = {
     "inspect": "What a model is: layers, cost, input contract, conformance.",
     "embed": "Aligned face crops in, embeddings out.",
     "compare": "How alike two faces are.",
+    "threshold": "One threshold in every convention of the field.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
     "trace": "Write the tensors inside the network to a file.",
 }

@@ -1,4 +1,7 @@
-"""Reading ``.npz`` files that anyone may have made: no pickles, and no more memory than the file has bytes for."""
+"""``.npz`` files: read though anyone may have made them, and written the same way every time.
+
+No pickles, and no more memory than the file has bytes for; the same arrays give the same bytes.
+"""
 
 import hashlib
 import math
@@ -14,6 +17,7 @@ from refnet.errors import InputError
 from refnet.graph import Array
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip knows
 CHUNK_BYTES = 1 << 20
 DAMAGE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -80,6 +84,26 @@ class NpzFile:
         if name not in self._members:
             raise InputError(f"{self.path}: not {self._what}, or damaged; it has no part {name!r}")
         return self._members[name]
+
+
+def write_array(archive: zipfile.ZipFile, name: str, array: Array) -> str:
+    """Add an array to an archive that is being written; returns what `NpzFile.sha256` will say of it."""
+    with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as member:
+        tally = _Tally(member)
+        np.lib.format.write_array(tally, np.asarray(array), allow_pickle=False)
+    return tally.digest.hexdigest()
+
+
+class _Tally:
+    """A file that is written to another, and digested on the way."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        return self._file.write(content)
 
 
 def read_array(member: IO[bytes], size: int) -> Array:

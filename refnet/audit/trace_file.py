@@ -18,12 +18,11 @@ import numpy as np
 from refnet.errors import InputError, UsageError
 from refnet.files import replacing
 from refnet.graph import Array
-from refnet.npz import read_array
+from refnet.npz import read_array, write_array
 
 IMAGES = "__images__"
 PROVENANCE = "__provenance__"
 SCHEMA_VERSION = 1
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip knows: the same tensors give the same bytes
 
 
 def write_trace(
@@ -58,8 +57,7 @@ def write_trace(
             if name in written:
                 raise UsageError(f"cannot write {path}: two tensors are called {name!r}")
             written.add(name)
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            write_array(archive, name, array)
     return sorted(written - {IMAGES, PROVENANCE})
 
 

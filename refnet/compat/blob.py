@@ -1,8 +1,8 @@
 """OpenCV's `cv2.dnn.blobFromImages` as insightface calls it: BGR images to an RGB blob, resized where they must be.
 
 Resizing is OpenCV's INTER_LINEAR: two taps a direction, pixel centres at half integers, no smoothing when an image
-shrinks. OpenCV computes 8-bit images with weights of 11 bits and rounds; here weights are float64, so that a value of a
-resized 8-bit image may differ by 1. An image that has the size already is not touched.
+shrinks. 8-bit images are computed as it does (imgproc/src/resize.cpp), with weights of 11 bits and its way of
+rounding, and give its numbers; float images are computed in float64. An image that has the size is not touched.
 """
 
 from collections.abc import Sequence
@@ -57,18 +57,31 @@ def _resized(image: Array, height: int, width: int) -> Array:
     """Bilinear, without smoothing; 8-bit images stay 8-bit."""
     if image.shape[:2] == (height, width):
         return image
-    rows, down = _taps(image.shape[0], height)
-    columns, right = _taps(image.shape[1], width)
-    x: Array = image.astype(np.float64)
-    x = x[rows[0]] * (1 - down)[:, None, None] + x[rows[1]] * down[:, None, None]
-    x = x[:, columns[0]] * (1 - right)[:, None] + x[:, columns[1]] * right[:, None]
-    if image.dtype == np.uint8:
-        return np.floor(x + 0.5).astype(np.uint8)
-    return x
+    precision = np.float32 if image.dtype == np.uint8 else np.float64  # of the distances, as in OpenCV
+    rows, down = _taps(image.shape[0], height, precision)
+    columns, right = _taps(image.shape[1], width, precision)
+    if image.dtype != np.uint8:
+        x: Array = image.astype(np.float64)
+        x = x[:, columns[0]] * (1 - right)[:, None] + x[:, columns[1]] * right[:, None]
+        x = x[rows[0]] * (1 - down)[:, None, None] + x[rows[1]] * down[:, None, None]
+        return x
+    # Beyond the outermost centres OpenCV moves the tap of a column to the border, but not that of a row.
+    right = np.where(columns[0] == columns[1], np.float32(0), right)
+    (near, far), (above, below) = _weights(right), _weights(down)
+    wide = image.astype(np.int64)
+    wide = (wide[:, columns[0]] * near[:, None] + wide[:, columns[1]] * far[:, None]) >> 4
+    parts = [(weight[:, None, None] * wide[at]) >> 16 for weight, at in zip((above, below), rows, strict=True)]
+    return ((parts[0] + parts[1] + 2) >> 2).astype(np.uint8)
 
 
-def _taps(size: int, wanted: int) -> tuple[tuple[Array, Array], Array]:
-    """The two pixels that each new pixel lies between, and its distance from the first."""
-    centres = np.clip((np.arange(wanted) + 0.5) * (size / wanted) - 0.5, 0, size - 1)
-    first = np.floor(centres).astype(np.intp)
-    return (first, np.minimum(first + 1, size - 1)), centres - first
+def _taps(size: int, wanted: int, precision: type) -> tuple[tuple[Array, Array], Array]:
+    """The two pixels that each new pixel lies between, clipped to the image, and its distance from the first."""
+    centres = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(precision)
+    first = np.floor(centres).astype(np.int64)
+    return (first.clip(0, size - 1), (first + 1).clip(0, size - 1)), centres - first.astype(precision)
+
+
+def _weights(distance: Array) -> tuple[Array, Array]:
+    """Of both taps, in 2048ths."""
+    one = np.float32(1)
+    return np.rint((one - distance) * 2048).astype(np.int64), np.rint(distance * 2048).astype(np.int64)

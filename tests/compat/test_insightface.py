@@ -22,7 +22,7 @@ def recogniser(narrow_path):
 
 
 def photographs(*sizes):
-    """Smooth BGR pictures, so that the one step by which a resized pixel may differ is small beside them."""
+    """Smooth BGR pictures."""
     rng = np.random.default_rng(0)
     return [
         cv2.resize(rng.integers(0, 256, (9, 9, 3), np.uint8), (w, h), interpolation=cv2.INTER_CUBIC) for h, w in sizes
@@ -51,9 +51,8 @@ def test_embeddings_of_trained_models_are_those_of_the_restatement(model):
     found = mine.get_feat(images)
     assert found.shape == expected.shape
     assert found.dtype == np.float32
-    for row, its in zip(found[:2], expected[:2], strict=True):
+    for row, its in zip(found, expected, strict=True):
         assert np.linalg.norm(row - its) < 1e-4 * np.linalg.norm(its)  # docs/validation.md
-    assert mine.compute_sim(found[2], expected[2]) > 0.999  # a resized pixel may differ by one step in 255
     assert np.array_equal(mine.get_feat(images[0]), found[:1])
 
 

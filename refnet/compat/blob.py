@@ -63,8 +63,9 @@ def _resized(image: Array, height: int, width: int) -> Array:
     if image.dtype != np.uint8:
         x: Array = image.astype(np.float64)
         x = x[:, columns[0]] * (1 - right)[:, None] + x[:, columns[1]] * right[:, None]
-        x = x[rows[0]] * (1 - down)[:, None, None] + x[rows[1]] * down[:, None, None]
-        return x
+        x = x.transpose(1, 0, 2)
+        x = x[:, rows[0]] * (1 - down)[:, None] + x[:, rows[1]] * down[:, None]
+        return x.transpose(1, 0, 2)
     # Beyond the outermost centres OpenCV moves the tap of a column to the border, but not that of a row.
     right = np.where(columns[0] == columns[1], np.float32(0), right)
     (near, far), (above, below) = _weights(right), _weights(down)
@@ -76,7 +77,7 @@ def _resized(image: Array, height: int, width: int) -> Array:
 
 def _taps(size: int, wanted: int, precision: type) -> tuple[tuple[Array, Array], Array]:
     """The two pixels that each new pixel lies between, clipped to the image, and its distance from the first."""
-    centres = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(precision)
+    centres: Array = ((np.arange(wanted) + 0.5) * (size / wanted) - 0.5).astype(precision)
     first = np.floor(centres).astype(np.int64)
     return (first.clip(0, size - 1), (first + 1).clip(0, size - 1)), centres - first.astype(precision)
 

@@ -1,8 +1,8 @@
 """Who is this? A gallery of known faces: kept in one file, searched exactly, or approximately once that is too slow."""
 
 from refnet.faces.gallery.entries import Gallery, Merged, build, merge, remove
+from refnet.faces.gallery.exact import Candidate, search
 from refnet.faces.gallery.file import changing, locked, read_gallery, write_gallery
-from refnet.faces.gallery.search import Candidate, search
 
 __all__ = [
     "Candidate",

@@ -1,9 +1,9 @@
 """1:N search that looks at a part of the gallery: for galleries so large that exact search takes too long.
 
-The index is usearch's HNSW graph (Malkov and Yashunin, arXiv:1603.09320) over unit embeddings in float32. What it finds
-is compared exactly, as `search` does, so similarities are the same numbers; but it may miss an identity, and what it
-misses depends on how the graph was built, which several threads do in an order that is not fixed. docs/gallery.md
-says how much is missed and from which size on it is worth it.
+The index is usearch's HNSW graph (Malkov and Yashunin, arXiv:1603.09320) over the embeddings' directions in float32.
+Once one image of an identity is found, all its images are compared exactly, so similarities are the numbers of exact
+search; but an identity may be missed, and which one depends on how the graph was built, which several threads do in an
+order that is not fixed. docs/gallery.md says how much is missed, and from which size on it is worth it.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ from refnet.cache_folder import cache_folder
 from refnet.errors import MissingExtraError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.gallery.entries import Gallery, as_float32
-from refnet.faces.gallery.search import Candidate, best_identities, check_search
+from refnet.faces.gallery.exact import Candidate, best_identities, check_search
 from refnet.files import replacing
+from refnet.graph import Array
 
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 32, 128, 256
 ENTRIES_AN_IDENTITY, MORE_ENTRIES = 4, 28  # entries looked up for k identities: 4 k + 28
@@ -62,8 +63,14 @@ class ApproximateIndex:
         rows = as_float32(probes)
         wanted = min(len(self.gallery), ENTRIES_AN_IDENTITY * count + MORE_ENTRIES)
         return [
-            best_identities(self.gallery, row, self._index.search(row, wanted).keys.tolist(), count) for row in rows
+            best_identities(self.gallery, row, self._entries(self._index.search(row, wanted).keys), count)
+            for row in rows
         ]
+
+    def _entries(self, found: Array) -> list[int]:
+        """All entries of the identities of which one was found."""
+        identities = np.unique(np.searchsorted(self.gallery.starts, found.astype(np.int64), side="right") - 1)
+        return [entry for identity in identities for entry in self.gallery.entries_of(int(identity))]
 
     def _restore(self, kept: bytes) -> None:
         """Take the graph that was kept."""
@@ -71,8 +78,9 @@ class ApproximateIndex:
             self._index.load(kept)
         except RuntimeError as error:
             raise ValueError(str(error)) from None
-        if self._index.shape != self.gallery.embeddings.shape:
-            raise ValueError(f"the index is of {self._index.shape}, the gallery of {self.gallery.embeddings.shape}")
+        shape = (len(self._index), self._index.ndim)
+        if shape != self.gallery.embeddings.shape:
+            raise ValueError(f"the index is of {shape}, the gallery of {self.gallery.embeddings.shape}")
 
 
 def kept_index(gallery: Gallery, announce: Callable[[], None]) -> ApproximateIndex:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from refnet.errors import MissingExtraError
-from refnet.faces.gallery.search import Candidate, decide
+from refnet.faces.gallery.exact import Candidate, decide
 from refnet.faces.thresholds import Threshold
 
 

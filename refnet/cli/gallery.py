@@ -28,7 +28,7 @@ from refnet.faces.gallery import merge as merge_gallery
 from refnet.faces.gallery import remove as remove_from_gallery
 from refnet.faces.gallery.entries import shared_embeddings
 from refnet.faces.gallery.file import check_gallery_path
-from refnet.faces.gallery.labels import Rule, label_of, labelled_images
+from refnet.faces.gallery.labels import Rule, clean_label, label_of, labelled_images
 from refnet.network import Network
 
 Sources = Annotated[list[Path], Parameter(name="SOURCE")]
@@ -133,7 +133,7 @@ def remove(
     with changing(gallery) as before:
         after = remove_from_gallery(before, labels, image)
         write_gallery(gallery, after)
-    say(f"{len(before) - len(after)} images removed; {_size(after)} in {gallery}")
+    say(f"{_count(len(before) - len(after), 'image')} removed; {_size(after)} in {gallery}")
 
 
 def list_gallery(
@@ -158,7 +158,7 @@ def list_gallery(
         return
     for i, label in enumerate(found.identities):
         names = [found.names[entry] for entry in found.entries_of(i)]
-        for line in names if images else [f"{len(names)} image{'s' if len(names) > 1 else ''}"]:
+        for line in names if images else [_count(len(names), "image")]:
             print_data(f"{printable(label)}\t{printable(line)}")
 
 
@@ -209,6 +209,7 @@ def _labelled(
     """Everything in the sources, embedded and labelled; and what could not be read."""
     if label is not None and (rule is not None or lower):
         raise UsageError("--label names everything given; give it without --label-from and --lower-case")
+    named = None if label is None else clean_label(label)
     parts: list[EmbeddingSet] = []
     labels: list[str] = []
     images: dict[Path, str] = {}
@@ -218,10 +219,10 @@ def _labelled(
                 raise UsageError(f"{source} says no labels; give --label, or --label-from folder or stem")
             part = read_embeddings(source)
             parts.append(part)
-            labels += [label or label_of(Path(name), None, rule, lower=lower) for name in part.names]
+            labels += [named or label_of(Path(name), None, rule, lower=lower) for name in part.names]
         else:
             for path, its in labelled_images(source, rule, lower=lower):
-                if images.setdefault(path, label or its) != (label or its):
+                if images.setdefault(path, named or its) != (named or its):
                     raise UsageError(f"{path} was given twice, as {images[path]!r} and as {its!r}; give it once")
     failed: list[InputError] = []
     if images:
@@ -237,19 +238,24 @@ def _labelled(
 def _told(path: Path, merged: Merged, failed: Sequence[InputError]) -> int:
     """Say what was added and what is doubtful; the exit status."""
     again = f" ({merged.known} were there already)" if merged.known else ""
-    say(f"{merged.added} images added{again}; {_size(merged.gallery)} in {path}")
+    say(f"{_count(merged.added, 'image')} added{again}; {_size(merged.gallery)} in {path}")
     for one, other in shared_embeddings(merged.gallery):
         complain(
             f"{printable(one[1])} of {printable(one[0])} has the same embedding as {printable(other[1])} of {printable(other[0])}"
         )
     if failed:
-        complain(f"{len(failed)} images could not be read")
+        complain(f"{_count(len(failed), 'image')} could not be read")
     return 1 if failed else 0
 
 
 def _size(gallery: Gallery) -> str:
     """How large a gallery is, in words."""
-    return f"{len(gallery.identities):,} identities, {len(gallery):,} images"
+    return f"{_count(len(gallery.identities), 'identity', 'identities')}, {_count(len(gallery), 'image')}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    """A number of things."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def _described(gallery: Gallery) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def search(
     gallery
         Gallery to search.
     probes
-        Aligned face crops, FILE.npz#NAME, or files of embeddings.
+        Aligned face crops, folders of them, FILE.npz#NAME, or files of embeddings.
     count
         Identities to show for each face.
     assign

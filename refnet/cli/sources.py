@@ -1,21 +1,24 @@
 """Faces as commands take them: images, which are embedded, or embeddings that are in a file already."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from refnet.cli.embed import crop_size
 from refnet.errors import InputError
-from refnet.faces.embedding_file import EmbeddingSet
+from refnet.faces.embedding_file import EmbeddingSet, why_not_comparable
 from refnet.faces.embedding_reader import is_embeddings, read_embeddings, split_record
-from refnet.faces.image import read_crop
+from refnet.faces.image import find_images, read_crop
 from refnet.network import Network
-from refnet.provenance import comparable, provenance
+from refnet.provenance import provenance
 
 
 def read_faces(faces: Sequence[str], open_network: Callable[[], Network]) -> EmbeddingSet:
-    """The embeddings of faces, in the order given; each is an image, FILE#NAME, or a whole file of embeddings.
+    """The embeddings of faces, in the order given.
+
+    Each is an image, a folder of images, FILE#NAME, or a whole file of embeddings.
 
     Parameters
     ----------
@@ -29,9 +32,11 @@ def read_faces(faces: Sequence[str], open_network: Callable[[], Network]) -> Emb
     """
     targets = [split_record(face) for face in faces]
     read = [read_embeddings(path, name) if is_embeddings(path) else None for path, name in targets]
-    images = [path for path, _ in targets if not is_embeddings(path)]
-    embedded = iter(_embed(open_network(), images) if images else [])
-    return joined([part or next(embedded) for part in read])
+    images = [[] if is_embeddings(path) else find_images([path]) for path, _ in targets]
+    paths = [path for some in images for path in some]
+    embedded = iter(_embed(open_network(), paths) if paths else [])
+    parts = [[one] if one else list(islice(embedded, len(some))) for one, some in zip(read, images, strict=True)]
+    return joined([part for some in parts for part in some])
 
 
 def joined(parts: Sequence[EmbeddingSet]) -> EmbeddingSet:
@@ -44,8 +49,7 @@ def joined(parts: Sequence[EmbeddingSet]) -> EmbeddingSet:
     """
     first = parts[0]
     for part in parts[1:]:
-        reason = comparable(first.provenance, part.provenance) or _lengths(first, part)
-        if reason:
+        if reason := why_not_comparable(first, part):
             raise InputError(f"{first.names[0]} and {part.names[0]} cannot be compared: {reason}")
     if len(parts) == 1:
         return first
@@ -62,9 +66,3 @@ def _embed(network: Network, paths: list[Path]) -> list[EmbeddingSet]:
         EmbeddingSet((str(path),), network(network.contract.prepare(crop[np.newaxis])), origin)
         for path, crop in zip(paths, crops, strict=True)
     ]
-
-
-def _lengths(a: EmbeddingSet, b: EmbeddingSet) -> str | None:
-    """Why embeddings of two lengths cannot be compared."""
-    first, second = a.embeddings.shape[1], b.embeddings.shape[1]
-    return None if first == second else f"one has {first} numbers, the other {second}"

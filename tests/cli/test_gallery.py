@@ -79,6 +79,14 @@ def test_search_gives_the_number_that_compare_gives(capsys, gallery, people):
         assert json.loads(capsys.readouterr().out)["similarity"] == candidate["similarity"]
 
 
+def test_a_folder_of_probes_is_all_its_images(capsys, gallery, people):
+    capsys.readouterr()
+    assert main(["gallery", "search", gallery, B, str(people / "Ann"), "-k", "1", "--json"]) == 0
+    probes = json.loads(capsys.readouterr().out)["probes"]
+    assert [Path(probe["probe"]).name for probe in probes] == ["sample_b.png", "1.png", "2.png"]
+    assert [probe["candidates"][0]["label"] for probe in probes] == ["Bob", "Ann", "Ann"]
+
+
 def test_with_a_threshold_a_face_is_someone_or_unknown(capsys, gallery):
     capsys.readouterr()
     assert main(["gallery", "search", gallery, A, "--threshold", "0.999"]) == 0

@@ -17,10 +17,10 @@ from itertools import groupby
 import numpy as np
 
 from refnet.errors import InputError, ShapeError, UsageError
-from refnet.faces.embedding_file import EmbeddingSet
+from refnet.faces.embedding_file import EmbeddingSet, why_not_comparable
 from refnet.faces.gallery.labels import clean_label
 from refnet.graph import Array
-from refnet.provenance import Provenance, comparable
+from refnet.provenance import Provenance
 
 SHORTEST, LONGEST = 2.0**-60, 2.0**60  # lengths of embeddings between which float32 products keep their precision
 
@@ -74,10 +74,7 @@ class Gallery:
         ------
         InputError
         """
-        reason = comparable(self.provenance, embeddings.provenance)
-        if reason is None and embeddings.embeddings.shape[1] != self.embeddings.shape[1]:
-            reason = f"one has {self.embeddings.shape[1]} numbers, the other {embeddings.embeddings.shape[1]}"
-        if reason is not None:
+        if reason := why_not_comparable(self, embeddings):
             raise InputError(f"{embeddings.names[0]} and the gallery cannot be compared: {reason}")
 
 

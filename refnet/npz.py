@@ -123,14 +123,15 @@ def read_array(member: IO[bytes], size: int) -> Array:
     promised = math.prod(shape) * dtype.itemsize
     if promised > size:
         raise ValueError(f"it promises {promised} bytes, and has fewer")
-    content = bytearray(promised)
+    content = np.empty(promised, np.uint8)
     there = 0
     for chunk in _chunks(member):
-        content[there : there + len(chunk)] = chunk
+        if there + len(chunk) <= promised:
+            content[there : there + len(chunk)] = np.frombuffer(chunk, np.uint8)
         there += len(chunk)
     if there != promised:
         raise ValueError(f"it promises {promised} bytes, and has {there}")
-    flat = np.frombuffer(content, dtype)
+    flat = content.view(dtype)
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 

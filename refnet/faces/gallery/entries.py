@@ -193,7 +193,7 @@ def as_float32(embeddings: EmbeddingSet) -> Array:
         If one is not finite, or its length is not one that float32 can be computed with.
     """
     with np.errstate(over="ignore"):
-        rows: Array = embeddings.embeddings.astype(np.float32)
+        rows: Array = embeddings.embeddings.astype(np.float32, copy=False)
     norms = _norms(rows)
     bad = np.flatnonzero(~((norms >= SHORTEST) & (norms <= LONGEST)))
     if len(bad):

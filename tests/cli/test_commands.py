@@ -32,7 +32,25 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "inspect", "embed", "compare", "validate", "trace", "models", "models make"]
+    "command",
+    [
+        "demo",
+        "inspect",
+        "embed",
+        "compare",
+        "threshold",
+        "validate",
+        "trace",
+        "models",
+        "models make",
+        "gallery",
+        "gallery build",
+        "gallery add",
+        "gallery remove",
+        "gallery list",
+        "gallery verify",
+        "gallery search",
+    ],
 )
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([*command.split(), "--help"]) == 0

@@ -12,8 +12,11 @@ from refnet.errors import UsageError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing that takes the name `path` only when the block ends without an error.
+
+    `durable` also waits until the file and its name are on the disk, so that not even a loss of power leaves less
+    than the old file or the new one.
 
     Raises
     ------
@@ -30,8 +33,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         part.chmod(0o666 & ~_umask())
         part.replace(path)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
     finally:
@@ -42,6 +50,15 @@ def sha256(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "inspect": "What a model is: layers, cost, input contract, conformance.",
     "embed": "Aligned face crops in, embeddings out.",
     "compare": "How alike two faces are.",
+    "threshold": "One threshold in every convention of the field.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
     "trace": "Write the tensors inside the network to a file.",
 }
@@ -38,6 +39,16 @@ models.command("refnet.cli.models:list_models", name="list", help="The models re
 models.command("refnet.cli.models:path", name="path", help="Where a model's file lies.")
 models.command("refnet.cli.models:make", name="make", help="Write a model of the real graph with synthetic weights.")
 app.command(models)
+gallery = App(name="gallery", help="Known faces in a file: build, add, remove, list, verify, search.")
+gallery.command("refnet.cli.gallery:build", name="build", help="Make a gallery of face crops or embeddings.")
+gallery.command("refnet.cli.gallery:add", name="add", help="Add faces; what is there stays.")
+gallery.command("refnet.cli.gallery:remove", name="remove", help="Take out identities or single images.")
+gallery.command("refnet.cli.gallery:list_gallery", name="list", help="The identities of a gallery.")
+gallery.command("refnet.cli.gallery:verify", name="verify", help="Check every part of a gallery.")
+gallery.command(
+    "refnet.cli.gallery_search:search", name="search", help="Who is this? Rank identities, decide by a threshold."
+)
+app.command(gallery)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -40,6 +40,27 @@ def embed(
         check_form(output)
     paths = find_images(_with_stdin(inputs))
     network = open_model(model, engine, threads, memory, cache)
+    embeddings, failed = embed_images(network, paths)
+    if embeddings is None:
+        raise InputError(f"none of {len(paths)} images could be read; nothing was written")
+    if output is None:
+        sys.stdout.write(json_lines(embeddings))
+    else:
+        write_embeddings(output, embeddings)
+        say(f"{len(embeddings.names)} embeddings of {embeddings.embeddings.shape[1]} numbers in {output}")
+    if failed:
+        complain(f"{len(failed)} of {len(paths)} images could not be read")
+        return 1
+    return 0
+
+
+def embed_images(network: Network, paths: list[Path]) -> tuple[EmbeddingSet | None, list[InputError]]:
+    """Embed aligned crops one by one; one that cannot be read is named, and the others go on.
+
+    Returns
+    -------
+    The embeddings, None if there are none; and what was wrong with the images that could not be read.
+    """
     height, width = crop_size(network)
     names: list[str] = []
     rows = []
@@ -55,18 +76,7 @@ def embed(
                 names.append(str(path))
                 rows.append(network(network.contract.prepare(crop[np.newaxis]))[0])
             advance()
-    if not rows:
-        raise InputError(f"none of {len(paths)} images could be read; nothing was written")
-    embeddings = EmbeddingSet(tuple(names), np.stack(rows), provenance(network))
-    if output is None:
-        sys.stdout.write(json_lines(embeddings))
-    else:
-        write_embeddings(output, embeddings)
-        say(f"{len(rows)} embeddings of {embeddings.embeddings.shape[1]} numbers in {output}")
-    if failed:
-        complain(f"{len(failed)} of {len(paths)} images could not be read")
-        return 1
-    return 0
+    return (EmbeddingSet(tuple(names), np.stack(rows), provenance(network)) if rows else None), failed
 
 
 def crop_size(network: Network) -> tuple[int, int]:

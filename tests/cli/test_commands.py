@@ -32,7 +32,25 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "inspect", "embed", "compare", "validate", "trace", "models", "models make"]
+    "command",
+    [
+        "demo",
+        "inspect",
+        "embed",
+        "compare",
+        "threshold",
+        "validate",
+        "trace",
+        "models",
+        "models make",
+        "gallery",
+        "gallery build",
+        "gallery add",
+        "gallery remove",
+        "gallery list",
+        "gallery verify",
+        "gallery search",
+    ],
 )
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([*command.split(), "--help"]) == 0
@@ -45,7 +63,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
         (["bogus"], 'Unknown command "bogus"'),
         (["compare", A], "requires an argument"),
         (["compare", A, B, "--threshold", "high"], 'unable to convert "high" into float'),
-        (["compare", A, B, "--threshold", "2"], "--threshold is 2; expected a cosine, -1 to 1"),
+        (["compare", A, B, "--threshold", "2"], "threshold is 2; expected cosine, -1 to 1. It could be one of cosine_distance, l2, squared_l2, degrees, radians."),
         (["models", "make", "arcfaceresnet100-8", "--spatial", "2"], "--spatial"),
         (["models", "make", "arcfaceresnet100-8", "--width", "thin", "-o", "x"], "--width is 'thin'; expected a share such as 1/16"),
         (["models", "make", "arcfaceresnet100-8", "--units", "a,b", "-o", "x"], "--units is 'a,b'; expected four numbers"),

@@ -29,6 +29,7 @@ _COMMANDS = {
     "embed": "Aligned face crops in, embeddings out.",
     "compare": "How alike two faces are.",
     "threshold": "One threshold in every convention of the field.",
+    "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
     "trace": "Write the tensors inside the network to a file.",
 }

@@ -39,6 +39,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "embed",
         "compare",
         "threshold",
+        "evaluate",
         "validate",
         "trace",
         "models",

@@ -32,7 +32,7 @@ class PairEmbeddings:
 
 
 def embed_pairs(
-    network: Network, pairs: PairSet, *, mirror: bool, advance: Callable[[int], None] = lambda count: None
+    network: Network, pairs: PairSet, *, mirror: bool, advance: Callable[[int], None] | None = None
 ) -> PairEmbeddings:
     """Compute the embeddings; at most `BATCH` images are decoded at a time.
 
@@ -54,7 +54,8 @@ def embed_pairs(
         upright.append(network(network.contract.prepare(some)))
         if mirror:
             mirrored.append(network(network.contract.prepare(some[..., ::-1])))
-        advance(len(some))
+        if advance:
+            advance(len(some))
     found = np.concatenate(upright)
     return _finite(
         PairEmbeddings(found, np.concatenate(mirrored) if mirror else None, provenance(network)), pairs.images

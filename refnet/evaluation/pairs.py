@@ -129,10 +129,10 @@ def _read_lfw(path: Path, images: Path) -> PairSet:
     known: dict[tuple[str, str], Path] = {}
     missing: list[str] = []
     for key in dict.fromkeys(key for row in rows for key in row[:2]):
-        person, number = key
-        if not number.strip().isdigit():
-            raise InputError(f"{path}: {person} has the number {number!r}; expected a whole number")
-        stem = f"{person}_{int(number):04d}"
+        person, said = key
+        if not said.strip().isdigit():
+            raise InputError(f"{path}: {person} has the number {said!r}; expected a whole number")
+        stem = f"{person}_{int(said):04d}"
         places = [images / person / f"{stem}{suffix}" for suffix in LFW_SUFFIXES]
         there = next((place for place in places if place.is_file()), None)
         if there is None:

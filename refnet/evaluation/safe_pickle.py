@@ -21,7 +21,7 @@ from refnet.errors import InputError
 from refnet.graph import Array
 
 _LIMIT_BYTES = 4 << 30
-_ALLOWED = frozenset(
+ALLOWED = frozenset(
     [
         "PROTO",
         "FRAME",
@@ -90,7 +90,7 @@ def read_safely(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
     try:
         for instruction, argument, _ in pickletools.genops(content):
-            if instruction.name not in _ALLOWED:
+            if instruction.name not in ALLOWED:
                 raise InputError(
                     f"{path}: the pickle is refused: it has the instruction {instruction.name} ({argument!r:.80})"
                 )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from refnet.errors import InputError
 from refnet.evaluation.pairs import read_pairs
-from refnet.evaluation.safe_pickle import finished, read_safely
+from refnet.evaluation.safe_pickle import ALLOWED, finished, read_safely
 
 IMAGES = [b"\xff\xd8 one", b"\xff\xd8 two" * 100]
 
@@ -107,7 +107,7 @@ def test_arrays_of_anything_but_bytes_are_refused(path: Path, dtype: str) -> Non
     "content",
     [
         b"", b"not a pickle", b"\x80\x04]", b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc.",
-        b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x0fabc.", b"B\xff\xff\xff\x7fabc.", b"h\x07.", 
+        b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x0fabc.", b"B\xff\xff\xff\x7fabc.", b"h\x07.",
         b"cnumpy\nndarray\n(tR.", b"cnumpy\ndtype\n(S'O8'\ntR.",
     ],
 )  # fmt: skip
@@ -140,10 +140,7 @@ def test_a_changed_byte_makes_nothing_but_plain_values_or_an_error(
 
 
 def test_the_allowed_instructions_exist() -> None:
-    from refnet.evaluation.pairs import read_pairs
-from refnet.evaluation.safe_pickle import _ALLOWED
-
-    assert {opcode.name for opcode in pickletools.opcodes} >= _ALLOWED
+    assert {opcode.name for opcode in pickletools.opcodes} >= ALLOWED
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

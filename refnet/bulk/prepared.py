@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refnet.errors import InputError
+from refnet.errors import InputError, ModelError
 from refnet.faces.image import read_crop
 from refnet.graph import Array
+from refnet.network import Network
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,17 @@ def stamp_of(name: str) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
-def aligned_crops(height: int, width: int) -> Preparation:
-    """Take every image as an aligned crop of exactly this size."""
+def crop_size(network: Network) -> tuple[int, int]:
+    """Height and width of the crops a network takes."""
+    _, height, width = network.contract.shape
+    if height is None or width is None:
+        raise ModelError(
+            f"the model leaves the size of {network.contract.name} open; expected a fixed height and width"
+        )
+    return height, width
+
+
+def aligned_crops(network: Network) -> Preparation:
+    """Take every image as an aligned crop of exactly the network's size."""
+    height, width = crop_size(network)
     return lambda name: (FoundFace(read_crop(Path(name), height, width)),)

@@ -31,6 +31,7 @@ _COMMANDS = {
     "threshold": "One threshold in every convention of the field.",
     "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "bench": "Speed beside other runtimes, and layer by layer beside the machine's limits.",
     "trace": "Write the tensors inside the network to a file.",
 }
 for _name, _help in _COMMANDS.items():

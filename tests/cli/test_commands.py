@@ -42,6 +42,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "evaluate",
         "validate",
         "trace",
+        "bench",
         "models",
         "models make",
         "gallery",

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ def machine() -> dict[str, Any]:
         "processor": processor(),
         "family_model": [said.get("cpu family"), said.get("model")],
         "features": [name for name in _FEATURES if name in flags],
-        "usable_cores": usable_cores(),
+        "cores": usable_cores(),
         "caches_bytes": {f"L{level}": size for level, size in sorted(caches().items())},
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: installed(name) for name in _PACKAGES},
+        **{name: installed(name) for name in _PACKAGES},
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -39,8 +41,8 @@ def sentence(where: dict[str, Any]) -> str:
     """The machine in one line, from what `machine` gave."""
     family, model = where["family_model"]
     name = where["processor"] + (f" (family {family}, model {model})" if family and model else "")
-    cores = where["usable_cores"]
-    versions = ", ".join(f"{name} {version}" for name, version in where["packages"].items() if version)
+    cores = where["cores"]
+    versions = ", ".join(f"{name} {where[name]}" for name in _PACKAGES if where[name])
     features = ", ".join(where["features"])
     return f"{name}, {features}, {cores} core{'s' * (cores != 1)}; Python {where['python']}, {versions}"
 

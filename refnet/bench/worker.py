@@ -112,7 +112,7 @@ def torch(model: Path, threads: int, batch: int) -> Run:
 
 def mnn(model: Path, threads: int, batch: int) -> Run:
     """Alibaba's MNN, fp32 (precision high), which has Winograd too."""
-    import MNN as library  # noqa: N811: a module
+    import MNN as library  # noqa: N811
 
     interpreter = library.Interpreter(str(model))
     session = interpreter.createSession({"numThread": threads, "precision": "high", "backend": "CPU"})

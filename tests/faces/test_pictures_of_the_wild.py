@@ -47,9 +47,9 @@ def test_paths_bytes_and_open_files_give_the_same_pixels(tmp_path: Path) -> None
 
 
 def test_bytes_that_are_no_image_are_called_by_their_name() -> None:
-    with pytest.raises(InputError, match="^the image: not an image"):
+    with pytest.raises(InputError, match=r"^the image: not an image"):
         open_picture(b"no image")
-    with pytest.raises(InputError, match="^row 7: not an image"):
+    with pytest.raises(InputError, match=r"^row 7: not an image"):
         open_picture(b"no image", name="row 7")
 
 
@@ -160,7 +160,7 @@ def test_images_without_pixels_are_refused() -> None:
 def test_more_pixels_than_the_limit_are_refused_without_decoding_or_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(InputError, match="16384 x 8193 pixels; the limit is 134 million. Scale it down first"):
+        with pytest.raises(InputError, match=r"16384 x 8193 pixels; the limit is 134 million. Scale it down first"):
             read_image(_png(16384, 8193))
         for width, height in ((100_000, 100_000), (2**31 - 1, 2**31 - 1)):
             with pytest.raises(InputError, match="more pixels than can be decoded safely"):

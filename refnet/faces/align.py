@@ -23,7 +23,7 @@ LANDMARKS = ("left eye", "right eye", "nose", "left corner of the mouth", "right
 _TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-TEMPLATE_EYES = math.dist(*_TEMPLATE[:2]) / 112  # distance of the template's eyes, in widths of a 112-pixel crop
+TEMPLATE_EYES_PX = math.dist(*_TEMPLATE[:2])  # distance of the eyes in a crop of 112 pixels
 _FARTHEST_PX, _NEAREST_PX = 1e9, 1e-3  # beyond and below, numbers are no landmarks of a face
 _THINNEST = 0.01  # breadth of five landmarks in units of their length, below which they are a line
 
@@ -69,6 +69,8 @@ class Alignment:
         Root of the mean of their squares.
     scale : float
         Pixels of the crop to one of the photograph; above 1 the face is enlarged.
+    outside : float
+        Share of the crop's pixels that lie outside the photograph, and are black or fade to black.
     """
 
     crop: Array
@@ -77,6 +79,7 @@ class Alignment:
     residuals: Array
     rms: float
     scale: float
+    outside: float
 
     @property
     def angle_degrees(self) -> float:
@@ -106,8 +109,16 @@ def align(image: Array, landmarks: Array, size: int = 112) -> Alignment:
     off = apply(matrix, points) - target
     residuals = np.sqrt(off[:, 0] * off[:, 0] + off[:, 1] * off[:, 1])
     rms = math.sqrt(math.fsum(off.ravel() ** 2) / len(off))
-    scale = math.hypot(matrix[0, 0], matrix[1, 0])
-    return Alignment(warp(image, matrix, size), matrix, points, residuals, rms, scale)
+    crop = warp(image, matrix, size)
+    x, y = _places(matrix, size)
+    height, width = image.shape[:2]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return Alignment(crop, matrix, points, residuals, rms, scale_of(matrix), 1 - float(inside.mean()))
+
+
+def scale_of(matrix: Array) -> float:
+    """By how much a similarity transform enlarges."""
+    return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
 def similarity_transform(source: Array, target: Array) -> Array:
@@ -199,19 +210,27 @@ def warp(image: Array, matrix: Array, size: int) -> Array:
     pixels = np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ShapeError(f"the image has shape {pixels.shape} and dtype {pixels.dtype}; expected (H, W, 3) uint8")
-    (a, b, tx), (c, d, ty) = (map(float, row) for row in matrix)
-    determinant = a * d - b * c
-    if determinant == 0 or not np.isfinite(matrix).all():
-        raise InputError("the matrix cannot be inverted; expected a similarity transform")
-    x, y = np.arange(size, dtype=np.float64) - tx, (np.arange(size, dtype=np.float64) - ty)[:, np.newaxis]
-    s, t = (d * x - b * y) / determinant, (a * y - c * x) / determinant
+    s, t = _places(matrix, size)
     height, width = pixels.shape[:2]
     s, t = np.clip(s, -2, width + 1), np.clip(t, -2, height + 1)  # outside is outside, however far
     i, j = np.floor(s).astype(np.intp), np.floor(t).astype(np.intp)
     f, g = (s - i)[..., np.newaxis], (t - j)[..., np.newaxis]
     top = (1 - f) * _at(pixels, j, i) + f * _at(pixels, j, i + 1)
     bottom = (1 - f) * _at(pixels, j + 1, i) + f * _at(pixels, j + 1, i + 1)
-    return np.rint((1 - g) * top + g * bottom).astype(np.uint8)
+    crop: Array = np.rint((1 - g) * top + g * bottom).astype(np.uint8)
+    return crop
+
+
+def _places(matrix: Array, size: int) -> tuple[Array, Array]:
+    """Where the pixels of a crop lie in the image: x and y, (size, size) each."""
+    (a, b, tx), (c, d, ty) = (map(float, row) for row in matrix)
+    determinant = a * d - b * c
+    if determinant == 0 or not np.isfinite(matrix).all():
+        raise InputError("the matrix cannot be inverted; expected a similarity transform")
+    x, y = np.arange(size, dtype=np.float64) - tx, (np.arange(size, dtype=np.float64) - ty)[:, np.newaxis]
+    s: Array = (d * x - b * y) / determinant
+    t: Array = (a * y - c * x) / determinant
+    return s, t
 
 
 def _at(pixels: Array, row: Array, column: Array) -> Array:

@@ -6,6 +6,7 @@ for every such size; making one takes a hundredth of a second, and the last few 
 
 import threading
 from collections import OrderedDict
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from refnet.faces.detect.candidates import Candidates, suppress
 from refnet.faces.detect.kinds import STRIDE, Kind, at_size, kind_of
 from refnet.faces.detect.shown import shown
 from refnet.faces.face import Face
+from refnet.files import sha256
 from refnet.graph import Array, Graph
 from refnet.network import EngineName, Network
 
@@ -34,6 +36,7 @@ class Detector:
     ----------
     kind : Kind
     graph : Graph
+    sha256 : str
 
     Notes
     -----
@@ -92,6 +95,12 @@ class Detector:
                 (best.boxes / scale).tolist(), best.scores, best.landmarks / scale, strict=True
             )
         ]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the detector's file; empty where there is none."""
+        path = self.graph.source.path
+        return sha256(path) if path else ""
 
     def _network(self, height: int, width: int) -> Network:
         """The network for images of this size."""

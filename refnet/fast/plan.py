@@ -16,12 +16,13 @@ import numpy as np
 
 from refnet.errors import ModelError
 from refnet.fast import pack
+from refnet.fast.costs import Cost, costs_of, table_of
 from refnet.fast.draft import Draft, Generic
 from refnet.fast.kernels.step import STEP
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import layers_of
 from refnet.fast.simplify import constant_names, evaluate, simplify
-from refnet.fast.steps import CAPACITY, Described, Step, describe, table_of, write_row
+from refnet.fast.steps import CAPACITY, Step, write_row
 from refnet.fast.storage import Storage, allocate
 from refnet.fast.weights_cache import PackedWeights, graph_digest, packed_weights, weights_key
 from refnet.graph import Array, Graph, Shape
@@ -65,7 +66,7 @@ class Plan:
     constants : {tensor: array}
         What generic nodes read, and outputs among them.
     capacity : int
-    described : the steps, for people
+    costs : what each piece of work costs, in order; the plan prints itself as a table of them
     """
 
     parts: tuple[Compiled | Generic, ...]
@@ -78,7 +79,7 @@ class Plan:
     constants: Mapping[str, Array]
     capacity: int
     weights_resident: bool
-    described: tuple[Described, ...]
+    costs: tuple[Cost, ...]
 
     @property
     def weights(self) -> Array:
@@ -86,7 +87,7 @@ class Plan:
         return self.packed.values
 
     def __str__(self) -> str:
-        return "\n".join(table_of(self.described))
+        return "\n".join(table_of(self.costs))
 
 
 def make_plan(
@@ -175,7 +176,7 @@ def _finished(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | N
         constants={name: _as_float32(evaluate(draft.graph, name)) for name in read},
         capacity=draft.capacity,
         weights_resident=not draft.low_memory,
-        described=tuple(describe(step) for step in steps),
+        costs=costs_of(draft),
     )
 
 

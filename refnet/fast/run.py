@@ -27,23 +27,13 @@ class Engine:
 
     def __init__(self, plan: Plan, team: Team) -> None:
         self.plan = plan
-        self._team = team
+        self.team = team
         self._turn, self._process = threading.Lock(), os.getpid()
         self._current = np.zeros(team.threads, dtype=STEP)
         self._alone = [np.zeros(1, dtype=STEP) for _ in range(team.threads)]
         self._nobody = np.zeros_like(team.meeting)
         self._arenas = [pack.zeros(plan.arena_size)]
         self._compiled_only = all(isinstance(part, Compiled) for part in plan.parts)
-
-    @property
-    def team(self) -> Team:
-        """The threads."""
-        return self._team
-
-    @property
-    def arena(self) -> Array:
-        """The workspace of the first rank."""
-        return self._arenas[0]
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs.
@@ -106,7 +96,7 @@ class Engine:
 
     def _turns(self, count: int) -> list[tuple[int, int, int]]:
         """Which images are computed at a time, (first, last, how many ranks take a share of them alone)."""
-        threads, capacity = self._team.threads, self.plan.capacity
+        threads, capacity = self.team.threads, self.plan.capacity
         turns, first = [], 0
         if threads > 1 and self._compiled_only:
             while count - first >= threads:
@@ -121,7 +111,7 @@ class Engine:
 
     def _run_apart(self, images: Mapping[str, Array], results: Mapping[str, Array], first: int, last: int) -> None:
         """Each rank computes images of its own, in an arena of its own."""
-        threads = self._team.threads
+        threads = self.team.threads
         while len(self._arenas) < threads:
             self._arenas.append(pack.zeros(self.plan.arena_size))
         each = (last - first) // threads
@@ -136,12 +126,12 @@ class Engine:
                 self._finish(part)
             self._copy_out(self._arenas[rank], results, start, start + each)
 
-        self._team.run(compute)
+        self.team.run(compute)
 
     def _run_together(self, images: Mapping[str, Array], results: dict[str, Array], first: int, last: int) -> None:
         """All ranks share every layer."""
         arena, values = self._arenas[0], dict(self.plan.constants)
-        threads, meeting = self._team.threads, self._team.meeting
+        threads, meeting = self.team.threads, self.team.meeting
         count = last - first
 
         def drive_part(rank: int, part: Compiled) -> None:
@@ -150,9 +140,9 @@ class Engine:
         self._copy_in(arena, images, first, last)
         for part in self.plan.parts:
             if isinstance(part, Generic):
-                _compute(part, arena, values, count)
+                compute_node(part, arena, values, count)
             else:
-                self._team.run(drive_part, part)
+                self.team.run(drive_part, part)
                 self._finish(part)
         self._copy_out(arena, results, first, last)
         for name in set(self.plan.whole_outputs) - results.keys():
@@ -171,28 +161,28 @@ class Engine:
 
     def _copy_in(self, arena: Array, images: Mapping[str, Array], first: int, last: int) -> None:
         for name, storage in self.plan.inputs.items():
-            _view(arena, storage, last - first)[:] = images[name][first:last]
+            view(arena, storage, last - first)[:] = images[name][first:last]
 
     def _copy_out(self, arena: Array, results: Mapping[str, Array], first: int, last: int) -> None:
         for name, storage in self.plan.outputs.items():
-            results[name][first:last] = _view(arena, storage, last - first)
+            results[name][first:last] = view(arena, storage, last - first)
 
 
-def _view(arena: Array, storage: Storage, count: int) -> Array:
+def view(arena: Array, storage: Storage, count: int) -> Array:
     """A tensor in plain order, (count, ...)."""
     layout = storage.layout
     return arena[storage.at : storage.at + count * layout.image].reshape(count, *layout.shape)
 
 
-def _compute(part: Generic, arena: Array, values: dict[str, Array], count: int) -> None:
+def compute_node(part: Generic, arena: Array, values: dict[str, Array], count: int) -> None:
     """Run a node by its definition."""
     node = part.node
     inputs: list[Array | None] = []
     for name in node.inputs:
         if name in part.reads:
-            inputs.append(_view(arena, part.reads[name], count))
+            inputs.append(view(arena, part.reads[name], count))
         else:
             inputs.append(values[name] if name else None)
     values[node.output] = OPERATORS[node.op].compute(*inputs, **node.attributes)
     if part.writes:
-        _view(arena, part.writes, count)[:] = values[node.output]
+        view(arena, part.writes, count)[:] = values[node.output]

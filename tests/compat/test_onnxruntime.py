@@ -118,7 +118,7 @@ def test_threads_are_honoured_and_change_no_bit(narrow_path, session):
     options.log_severity_level = 3
     single = ours.InferenceSession(narrow_path, options, providers=["CPUExecutionProvider"])
     assert single.get_session_options() is options
-    assert single.network._engine._team.threads == 1
+    assert single.network._engine.team.threads == 1
     assert np.array_equal(single.run(None, {"data": IMAGES})[0], session.run(None, {"data": IMAGES})[0])
 
 

@@ -1,13 +1,18 @@
 """`refnet inspect`: what a model is, layer by layer."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
 
+from refnet import zoo
 from refnet.audit.inspect import Inspection, inspect_network
 from refnet.cli.console import out, print_json
-from refnet.cli.options import JsonFlag, open_model
+from refnet.cli.options import JsonFlag, MemoryOption, ThreadsOption, open_model
+from refnet.formats.onnx_reader import read_model
+from refnet.network import Memory
 
 
 def inspect(
@@ -15,6 +20,9 @@ def inspect(
     /,
     *,
     layers: Annotated[bool, Parameter(negative="--no-layers")] = True,
+    plan: Annotated[bool, Parameter(negative="")] = False,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = "default",
     json: JsonFlag = False,
 ) -> None:
     """Print a model's layers, cost, input contract and whether it is an LResNet100E-IR.
@@ -25,7 +33,13 @@ def inspect(
         Model file or a card's name. Default: $REFNET_MODEL, else the cached arcfaceresnet100-8.
     layers
         Print the table of layers.
+    plan
+        Instead, what the fast engine would run here: of every layer the kernel, its arithmetic by definition and as
+        executed, its bytes, and the share of the time that follows from them. --threads and --memory are for this.
     """
+    if plan:
+        _print_plan(zoo.resolve(model), threads, memory, json=json)
+        return
     inspection = inspect_network(open_model(model))
     if json:
         print_json(inspection.to_json())
@@ -41,6 +55,25 @@ def inspect(
         out.print()
     for label, value in _summary(inspection):
         out.print(f"{label:<14} {value}", markup=False)
+
+
+def _print_plan(path: Path, threads: int | None, memory: Memory, *, json: bool) -> None:
+    """The plan of the fast engine; nothing is run."""
+    from refnet import fast  # numba takes a third of a second to import
+    from refnet.fast.costs import expected_shares
+
+    engine = fast.compile(read_model(path), threads=threads, memory=memory, cache=True)
+    if not json:
+        out.print(str(engine.plan), markup=False)
+        return
+    costs = engine.plan.costs
+    layers = []
+    for cost, share in zip(costs, expected_shares(costs), strict=True):
+        fields = asdict(cost)
+        layers.append({"layer": fields.pop("name"), **fields, "bytes": cost.bytes, "expected_share": share})
+    print_json(
+        {"schema_version": 1, "model": path.name, "threads": engine.team.threads, "memory": memory, "layers": layers}
+    )
 
 
 def _summary(inspection: Inspection) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.pack import round_up
 from refnet.fast.steps import Step
 from refnet.graph import Shape
-from refnet.ops import OPERATORS
+from refnet.ops.inference import flops as node_flops
 
 FLOAT_BYTES = 4
 BALANCE = 5  # FLOP in the time of one byte: a core of the AVX-512 machine that the kernels were made on
@@ -100,9 +100,7 @@ def _of_step(step: Step) -> Cost:
 
 def _of_node(draft: Draft, work: Generic) -> Cost:
     node, known = work.node, draft.known
-    inputs = [known[name] if name else None for name in node.inputs]
-    output = known[node.output].shape
-    flops = OPERATORS[node.op].flops(output, *inputs, **node.attributes)
+    output, flops = known[node.output].shape, node_flops(node, known)
     sizes = {name: FLOAT_BYTES * math.prod(known[name].shape) for name in (*node.inputs, node.output) if name}
     weights = sum(size for name, size in sizes.items() if name in draft.constant)
     return Cost(

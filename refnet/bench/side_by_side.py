@@ -66,7 +66,7 @@ class Runner:
         """Let it go."""
         self.process.send_signal(signal.SIGCONT)
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()  # closes the pipes
 
 
 def installed(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from refnet.graph import Array
 SUBJECT = "refnet"
 TURN_SECONDS = 0.6
 SETTLE_RUNS = 1
+
+LeaveOut = Callable[[str, str], None]
 
 
 @dataclass
@@ -75,48 +77,56 @@ def installed(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return there, [name for name in names if name not in there]
 
 
-def forms_of(model: Path, names: list[str], folder: Path) -> dict[str, Path]:
-    """The model in the form that each runtime reads, written before anything is measured.
+def form_of(name: str, model: Path, folder: Path) -> Path:
+    """The model in the form that a runtime reads, written before anything is measured.
 
-    ONNX Runtime gets a free batch, and weights that are not inputs as well: it folds no weight that a caller may set.
+    Raises
+    ------
+    RefnetError
+        If the runtime has no words for the model.
     """
-    forms = dict.fromkeys(names, model)
-    if "onnxruntime" in names:
-        loaded = onnx.load(model)
-        weights = {tensor.name for tensor in loaded.graph.initializer}
-        inputs = [tensor for tensor in loaded.graph.input if tensor.name not in weights]
-        del loaded.graph.input[:]
-        loaded.graph.input.extend(inputs)
-        for tensor in (*loaded.graph.input, *loaded.graph.output):
-            tensor.type.tensor_type.shape.dim[0].dim_param = "N"
-        forms["onnxruntime"] = folder / "free.onnx"
-        onnx.save(loaded, forms["onnxruntime"])
-    if "ncnn" in names:
-        forms["ncnn"] = folder / "model.param"
-        write_ncnn(read_model(model), forms["ncnn"], folder / "model.bin")
-    if "mnn" in names:
-        write_model(read_model(model), folder / "modern.onnx", like="modern")
-        forms["mnn"] = folder / "model.mnn"
-        convert = [
-            "-f",
-            "ONNX",
-            "--modelFile",
-            str(folder / "modern.onnx"),
-            "--MNNModel",
-            str(forms["mnn"]),
-            "--bizCode",
-            "bench",
-        ]
-        done = subprocess.run(
-            [sys.executable, "-m", "MNN.tools.mnnconvert", *convert], capture_output=True, text=True, check=False
-        )
-        if not forms["mnn"].exists():
-            raise RefnetError(f"MNN's converter made no model: {(done.stdout + done.stderr)[-300:]}")
-    return forms
+    if name == "onnxruntime":
+        return _with_a_free_batch(model, folder / "free.onnx")
+    if name == "ncnn":
+        write_ncnn(read_model(model), folder / "model.param", folder / "model.bin")
+        return folder / "model.param"
+    if name == "mnn":
+        return _converted_by_mnn(model, folder)
+    return model
+
+
+def _with_a_free_batch(model: Path, target: Path) -> Path:
+    """For ONNX Runtime; weights are no inputs either, since it folds no weight that a caller may set."""
+    loaded = onnx.load(model)
+    weights = {tensor.name for tensor in loaded.graph.initializer}
+    inputs = [tensor for tensor in loaded.graph.input if tensor.name not in weights]
+    del loaded.graph.input[:]
+    loaded.graph.input.extend(inputs)
+    for tensor in (*loaded.graph.input, *loaded.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_param = "N"
+    onnx.save(loaded, target)
+    return target
+
+
+def _converted_by_mnn(model: Path, folder: Path) -> Path:
+    """By MNN's own converter, which wants an ONNX of today."""
+    source, target = folder / "modern.onnx", folder / "model.mnn"
+    write_model(read_model(model), source, like="modern")
+    files = ("--modelFile", str(source), "--MNNModel", str(target))
+    command = [sys.executable, "-m", "MNN.tools.mnnconvert", "-f", "ONNX", *files, "--bizCode", "bench"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not target.exists():
+        raise RefnetError(f"MNN's converter made no model: {(done.stdout + done.stderr)[-300:]}")
+    return target
 
 
 def compare(
-    model: Path, against: Sequence[str], batches: Sequence[int], threads: Sequence[int], rounds: int
+    model: Path,
+    against: Sequence[str],
+    batches: Sequence[int],
+    threads: Sequence[int],
+    rounds: int,
+    leave_out: LeaveOut,
 ) -> Iterator[list[dict[str, Any]]]:
     """Measure every batch with every number of threads; the rows of each as they are done, refnet's first.
 
@@ -127,40 +137,39 @@ def compare(
     batches, threads : ints of at least 1
     rounds : int
         How often the runtimes take turns.
+    leave_out : (name, reason) -> None
+        Called for a runtime that cannot run the model, which is then not measured; it may raise.
     """
     shape = [int(extent or 0) for extent in read_model(model).inputs[0].shape[1:]]
     images = np.random.default_rng(0).integers(0, 256, (max(batches), *shape)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        forms = forms_of(model, [SUBJECT, *against], Path(folder))
+        forms = {SUBJECT: model}
+        for name in against:
+            try:
+                forms[name] = form_of(name, model, Path(folder))
+            except RefnetError as error:
+                leave_out(name, str(error))
         for count in threads:
             for batch in batches:
-                yield measure(forms, batch, count, rounds, images)
+                yield measure(forms, batch, count, rounds, images, leave_out)
 
 
-def measure(forms: dict[str, Path], batch: int, threads: int, rounds: int, images: Array) -> list[dict[str, Any]]:
-    """Run all runtimes on one batch with one number of threads; a row for each."""
-    names = list(forms)
+def measure(
+    forms: dict[str, Path], batch: int, threads: int, rounds: int, images: Array, leave_out: LeaveOut
+) -> list[dict[str, Any]]:
+    """Run all runtimes on one batch with one number of threads; a row for each. Forms that fail are taken out."""
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", images[:batch])
         runners: list[Runner] = []
         try:
-            for name in names:
-                paths = (str(Path(folder) / "images.npy"), str(Path(folder) / f"{name}.npy"))
-                command = [
-                    sys.executable,
-                    "-m",
-                    "refnet.bench.worker",
-                    name,
-                    str(forms[name]),
-                    str(threads),
-                    str(batch),
-                    *paths,
-                ]
-                pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-                runner = Runner(name, subprocess.Popen(command, text=True, **pipes))  # type: ignore[call-overload]
-                runners.append(runner)
-                runner.about = runner.answer()
-                runner.process.send_signal(signal.SIGSTOP)
+            for name, form in list(forms.items()):
+                try:
+                    runners.append(_started(name, form, threads, batch, Path(folder)))
+                except RefnetError as error:
+                    if name == SUBJECT:
+                        raise
+                    leave_out(name, str(error))
+                    del forms[name]
             for runner in runners:
                 runner.runs = max(1, round(TURN_SECONDS / statistics.median(runner.order(SETTLE_RUNS))))
             for number in range(rounds):
@@ -170,8 +179,24 @@ def measure(forms: dict[str, Path], batch: int, threads: int, rounds: int, image
         finally:
             for runner in runners:
                 runner.end()
-        outputs = {name: np.load(Path(folder) / f"{name}.npy").astype(np.float64) for name in names}
+        outputs = {one.name: np.load(Path(folder) / f"{one.name}.npy").astype(np.float64) for one in runners}
     return [row(runner, runners[0], outputs, batch, threads) for runner in runners]
+
+
+def _started(name: str, form: Path, threads: int, batch: int, folder: Path) -> Runner:
+    """A runtime that has run once, and is stopped."""
+    files = (str(folder / "images.npy"), str(folder / f"{name}.npy"))
+    command = [sys.executable, "-m", "refnet.bench.worker", name, str(form), str(threads), str(batch), *files]
+    runner = Runner(name, subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    try:
+        runner.about = runner.answer()
+        if "failed" in runner.about:
+            raise RefnetError(runner.about["failed"])
+    except BaseException:
+        runner.end()
+        raise
+    runner.process.send_signal(signal.SIGSTOP)
+    return runner
 
 
 def row(runner: Runner, subject: Runner, outputs: dict[str, Any], batch: int, threads: int) -> dict[str, Any]:

@@ -154,8 +154,12 @@ def main(name: str, model: str, threads: str, batch: str, images_path: str, outp
     make, package = RUNTIMES[name]
     images = np.load(images_path)
     begun = time.perf_counter()
-    run = make(Path(model), int(threads), int(batch))
-    np.save(output_path, run(images))
+    try:
+        run = make(Path(model), int(threads), int(batch))
+        np.save(output_path, run(images))
+    except Exception as error:  # a peer that cannot run this model is left out: any reason will do
+        print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), file=reply, flush=True)
+        return
     about = {
         "version": _version(package),
         "start_seconds": time.perf_counter() - begun,

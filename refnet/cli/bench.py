@@ -87,9 +87,15 @@ def bench(
         say(f"not installed, and not measured: {', '.join(absent)}")
     refuse_what_cannot_fit(graph, max(batch), len(there))
     announce_compiling()
+
+    def leave_out(name: str, reason: str) -> None:
+        if against:
+            raise UsageError(f"{name} cannot run {path.name}: {reason}")
+        say(f"{name} cannot run {path.name}, and is not measured: {reason}")
+
     rows: list[dict[str, Any]] = []
     with progress("measuring", len(batch) * len(counts)) as advance:
-        for some in compare(path, there, batch, counts, rounds):
+        for some in compare(path, there, batch, counts, rounds, leave_out):
             rows += some
             advance()
     where = machine()

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from refnet.bench import side_by_side
-from refnet.bench.side_by_side import Runner, compare, installed, row
+from refnet.bench.side_by_side import Runner, compare, installed, measure, row
 from refnet.errors import RefnetError
+from refnet.formats.onnx_writer import write_model
+from refnet.graph import Graph, Node, Tensor
 
 
 def runner(name, rounds, process=None):
@@ -46,7 +49,7 @@ def test_what_cannot_be_imported_is_absent(monkeypatch):
 
 
 def test_refnet_alone_runs_in_a_process_and_agrees_with_itself(narrow_path):
-    [[row]] = list(compare(narrow_path, [], [2], [1], rounds=2))
+    [[row]] = list(compare(narrow_path, [], [2], [1], rounds=2, leave_out=refuse))
     assert (row["runtime"], row["batch"], row["threads"]) == ("refnet", 2, 1)
     assert (row["times_as_slow"], row["relative_difference"]) == (1.0, 0.0)
     assert len(row["round_medians_seconds"]) == 2
@@ -54,7 +57,7 @@ def test_refnet_alone_runs_in_a_process_and_agrees_with_itself(narrow_path):
 
 
 def test_every_batch_and_number_of_threads_is_measured(narrow_path):
-    found = list(compare(narrow_path, ["onnxruntime", "refnet-low"], [1, 3], [1], rounds=1))
+    found = list(compare(narrow_path, ["onnxruntime", "refnet-low"], [1, 3], [1], rounds=1, leave_out=refuse))
     assert [(rows[0]["batch"], rows[0]["threads"]) for rows in found] == [(1, 1), (3, 1)]
     for rows in found:
         assert [row["runtime"] for row in rows] == ["refnet", "onnxruntime", "refnet-low"]
@@ -70,17 +73,49 @@ def test_a_runtime_that_ends_while_it_is_measured_is_named():
         runner("peer", [], process).answer()
 
 
-def test_no_process_is_left_behind_when_one_fails(narrow_path, monkeypatch):
-    started, popen = [], subprocess.Popen
+def refuse(name, reason):
+    raise AssertionError(f"{name}: {reason}")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that a test starts."""
+    found, popen = [], subprocess.Popen
 
     def noted(command, **options):
-        broken = [*command[:4], "/no/such/model", *command[5:]] if command[3] == "onnxruntime" else command
-        started.append(popen(broken, stderr=subprocess.DEVNULL, **options))
-        return started[-1]
+        found.append(popen(command, **options))
+        return found[-1]
 
     monkeypatch.setattr(side_by_side.subprocess, "Popen", noted)
+    return found
+
+
+def test_a_peer_that_cannot_run_the_model_is_left_out_and_no_process_stays(narrow_path, started):
     forms = {"refnet": narrow_path, "onnxruntime": Path("/no/such/model")}
-    images = np.zeros((1, 3, 112, 112), np.float32)
-    with pytest.raises(RefnetError, match="onnxruntime ended with status 1"):
-        side_by_side.measure(forms, 1, 1, 1, images)
+    reasons = []
+    found = measure(forms, 1, 1, 1, np.zeros((1, 3, 112, 112), np.float32), lambda *why: reasons.append(why))
+    assert [row["runtime"] for row in found] == ["refnet"]
+    [(name, reason)] = reasons
+    assert name == "onnxruntime"
+    assert "/no/such/model" in reason
+    assert list(forms) == ["refnet"]
     assert [process.poll() is not None for process in started] == [True, True]
+
+
+def test_refnet_is_never_left_out(started):
+    images = np.zeros((1, 3, 112, 112), np.float32)
+    with pytest.raises(RefnetError, match="/no/such/model"):
+        measure({"refnet": Path("/no/such/model")}, 1, 1, 1, images, refuse)
+    assert [process.poll() is not None for process in started] == [True]
+
+
+def test_a_model_without_words_in_a_peers_format_leaves_the_peer_out(tmp_path):
+    image = Tensor("x", "float32", (1, 4, 4, 4))
+    graph = Graph(
+        "one", (image,), (replace(image, name="y"),), (Node("soft", "Softmax", ("x",), "y", {"axis": 1}),), {}
+    )
+    write_model(graph, tmp_path / "soft.onnx", like="modern")
+    reasons = []
+    [[row]] = list(compare(tmp_path / "soft.onnx", ["ncnn"], [1], [1], 1, lambda *why: reasons.append(why)))
+    assert row["runtime"] == "refnet"
+    assert reasons == [("ncnn", "node 'soft' (Softmax) is not written for ncnn")]

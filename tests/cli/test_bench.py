@@ -22,7 +22,7 @@ def _narrow(monkeypatch: pytest.MonkeyPatch, narrow_path: Path) -> None:
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runtimes installed, one not; figures of round numbers instead of measurements."""
 
-    def compare(_path: Path, there: list[str], batches: tuple[int, ...], threads: tuple[int, ...], _rounds: int) -> Any:
+    def compare(_path: Path, there: list[str], batches: tuple[int, ...], threads: tuple[int, ...], *_: Any) -> Any:
         for count in threads:
             for batch in batches:
                 yield [figures(name, batch, count) for name in ("refnet", *there)]
@@ -71,6 +71,22 @@ def test_json_names_machine_model_and_every_row(capsys: pytest.CaptureFixture[st
 def test_a_runtime_that_was_asked_for_must_be_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--against", "ncnn"]) == 2
     assert "ncnn, mnn cannot be imported; install it, or leave it out of --against" in capsys.readouterr().err
+
+
+def test_a_runtime_that_cannot_run_the_model_is_said_or_refused_if_it_was_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compare(*arguments: Any) -> Any:
+        arguments[-1]("onnxruntime", "no such operator")
+        yield [figures("refnet", 1, 1)]
+
+    monkeypatch.setattr(command, "compare", compare)
+    monkeypatch.setattr(command, "installed", lambda names: (list(names), []))
+    assert main(["bench", "--batch", "1"]) == 0
+    said = "onnxruntime cannot run narrow.onnx, and is not measured: no such operator"
+    assert said in capsys.readouterr().err.replace("\n", " ")
+    assert main(["bench", "--batch", "1", "--against", "onnxruntime"]) == 2
+    assert "onnxruntime cannot run narrow.onnx: no such operator" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_refnet_alone_is_really_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,20 +1,17 @@
 """The ladder from loops to the shipped kernel, measured: one layer, one thread, rung by rung.
 
-    python tools/ladder.py [--write]
+    python tools/ladder.py
 
 The layer is the commonest of LResNet100E-IR: 3x3, stride 1, 256 to 256 channels, 14 x 14 (58 of its 103 convolutions).
 Every rung computes the same layer for 8 images; rungs take turns, and the figure is the median of the ratios of the
-rounds. `--write` puts the table between the markers of docs/kernels.md.
+rounds. `tools/write_kernels.py ladder` puts the table into docs/kernels.md.
 """
 
-import argparse
 import platform
-import re
 import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -30,7 +27,6 @@ from refnet.ops.conv import conv
 IMAGES, CHANNELS, SIDE = 8, 256, 14
 ATTRIBUTES = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
 ROUNDS = 7
-PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 
 
 @njit(nogil=True)
@@ -131,23 +127,5 @@ def table() -> str:
     return "\n".join([*lines, "", f"Measured by `tools/ladder.py`, one thread; {processor()}; {about}."])
 
 
-def main() -> None:
-    """Print the table; with --write put it into the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true")
-    written = table()
-    print(written)
-    if parser.parse_args().write:
-        text = PAGE.read_text()
-        PAGE.write_text(
-            re.sub(
-                r"<!-- ladder -->.*?<!-- /ladder -->",
-                lambda _: f"<!-- ladder -->\n{written}\n<!-- /ladder -->",
-                text,
-                flags=re.S,
-            )
-        )
-
-
 if __name__ == "__main__":
-    main()
+    print(table())

@@ -1,15 +1,25 @@
 """Write the measured parts of docs/kernels.md.
 
-python tools/write_kernels.py ladder machine
-python tools/write_kernels.py bench FILE.json      # what refnet bench --json printed
+    python tools/write_kernels.py [--model MODEL] BLOCK...
+
+BLOCK is one or several of ladder, machine, start, layers, bench; without any, all of them: about ten minutes on a
+machine that does nothing else. MODEL is the full-size network; without one, the synthetic model is made in a temporary
+folder.
 """
 
+import argparse
 import json
-import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pages import replace_block
+
+from refnet.bench.machine import sentence
+from refnet.zoo.make import make_model
 
 TOOLS = Path(__file__).parent
 PAGE = TOOLS.parent / "docs" / "kernels.md"
@@ -17,31 +27,51 @@ PAGE = TOOLS.parent / "docs" / "kernels.md"
 
 def main() -> None:
     """Replace the named blocks."""
-    names = sys.argv[1:]
-    if names[:1] == ["bench"]:
-        put("bench", bench(json.loads(Path(names[1]).read_text())))
-        return
-    for name in names:
-        script = {"ladder": "ladder.py", "machine": "inspect_kernel.py"}[name]
-        done = subprocess.run([sys.executable, TOOLS / script], check=True, capture_output=True, text=True)
-        put(name, done.stdout.strip() if name == "ladder" else f"```\n{done.stdout.strip()}\n```")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("blocks", nargs="*", metavar="BLOCK", help=", ".join(BLOCKS))
+    given = parser.parse_args()
+    if unknown := sorted(set(given.blocks) - BLOCKS.keys()):
+        parser.error(f"no block is called {', '.join(unknown)}; there are {', '.join(BLOCKS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        model = given.model
+        if model is None and set(given.blocks or BLOCKS) & {"start", "layers", "bench"}:
+            model = Path(folder) / "arcfaceresnet100-8.onnx"
+            make_model(model)
+        for name in given.blocks or BLOCKS:
+            content = BLOCKS[name](model)
+            PAGE.write_text(replace_block(PAGE.read_text(), name, content, PAGE.name))
 
 
-def put(name: str, content: str) -> None:
-    """Replace one block."""
-    text, count = re.subn(
-        rf"<!-- {name} -->.*?<!-- /{name} -->",
-        lambda _: f"<!-- {name} -->\n{content}\n<!-- /{name} -->",
-        PAGE.read_text(),
-        flags=re.DOTALL,
-    )
-    if count != 1:
-        raise SystemExit(f"{PAGE.name} has {count} blocks named {name}; expected one")
-    PAGE.write_text(text)
+def ladder(_: Path) -> str:
+    """From loops to the shipped kernels."""
+    return printed(TOOLS / "ladder.py")
 
 
-def bench(measured: dict[str, Any]) -> str:
+def machine(_: Path) -> str:
+    """Instructions of the compiled kernels."""
+    return f"```\n{printed(TOOLS / 'inspect_kernel.py')}\n```"
+
+
+def start(model: Path) -> str:
+    """Seconds and memory to the first embedding."""
+    return f"```\n{printed(TOOLS / 'measure_start.py', model)}\n```"
+
+
+def layers(model: Path) -> str:
+    """A single image layer by layer, on one thread."""
+    command = ("bench", model, "--layers", "--batch", "1", "--threads", "1", "--rounds", "25")
+    return f"```\n{printed('-m', 'refnet', *command)}\n```"
+
+
+def bench(model: Path) -> str:
     """A row for every batch and number of threads, a column for every runtime."""
+    measured = json.loads(printed("-m", "refnet", "bench", model, "--json"))
+    return bench_table(measured)
+
+
+def bench_table(measured: dict[str, Any]) -> str:
+    """What `refnet bench --json` printed, for a page."""
     rows = measured["rows"]
     versions = {row["runtime"]: row["version"] for row in rows}
     lines = [
@@ -54,14 +84,27 @@ def bench(measured: dict[str, Any]) -> str:
             here = [row for row in rows if (row["batch"], row["threads"], row["runtime"]) == (batch, threads, name)]
             cells += [f"{row['milliseconds_per_image']:.1f} ({row['times_as_slow']:.2f}x)" for row in here] or ["-"]
         lines.append(f"| {batch} | {threads} | " + " | ".join(cells) + " |")
-    machine = measured["machine"]
-    family, model = machine["family_model"]
-    where = f"{machine['processor']} (family {family}, model {model}; {', '.join(machine['features'])}), {machine['cores']} cores"
     about = (
-        "Median milliseconds an image, full-size LResNet100E-IR in float32, and how many times as long as refnet: the median "
-        f"over rounds of the ratio within a round. `refnet bench`, {machine['time'][:10]}; {where}; Python {machine['python']}."
+        "Median milliseconds an image, full-size LResNet100E-IR in float32, and how many times as long as refnet: the "
+        "median over rounds of the ratio within a round ([how it is measured](benchmarks.md)). `refnet bench`, "
+        f"{measured['machine']['time'][:10]}; {sentence(measured['machine'])}."
     )
     return "\n".join([*lines, "", about])
+
+
+def printed(*command: object) -> str:
+    """What Python prints when it is given these arguments."""
+    done = subprocess.run([sys.executable, *map(str, command)], check=True, stdout=subprocess.PIPE, text=True)
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "ladder": ladder,
+    "machine": machine,
+    "start": start,
+    "layers": layers,
+    "bench": bench,
+}
 
 
 if __name__ == "__main__":

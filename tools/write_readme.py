@@ -11,7 +11,6 @@ import io
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from pages import replace_block
 
 import refnet
 from refnet.bench.machine import processor
@@ -44,12 +44,7 @@ def main() -> None:
         model = Path(folder) / "arcfaceresnet100-8.onnx"
         make_model(model)
         for name, content in (("example", example(model)), ("figures", figures(model))):
-            block = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
-            text, count = re.subn(
-                rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S
-            )
-            if count != 1:
-                raise SystemExit(f"README.md has {count} blocks named {name}; expected one")
+            text = replace_block(text, name, content, README.name)
     README.write_text(text)
 
 
@@ -86,19 +81,8 @@ def figures(model: Path) -> str:
 
 def bench(model: Path) -> dict[tuple[int, int], float]:
     """Times as fast as onnxruntime, by batch and threads."""
-    command = [
-        sys.executable,
-        "-m",
-        "refnet",
-        "bench",
-        model,
-        "--batch",
-        "1",
-        "8",
-        "--against",
-        "onnxruntime",
-        "--json",
-    ]
+    options = ("--batch", "1", "8", "--against", "onnxruntime", "--json")
+    command = [sys.executable, "-m", "refnet", "bench", model, *options]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     rows = json.loads(done.stdout)["rows"]
     return {(row["batch"], row["threads"]): row["times_as_slow"] for row in rows if row["runtime"] == "onnxruntime"}

@@ -146,7 +146,9 @@ SCRIPT = """
 import hashlib, sys
 import refnet
 from refnet.zoo.samples import sample_images
-print(hashlib.sha256(refnet.load(sys.argv[1])(sample_images()[:3]).tobytes()).hexdigest())
+networks = refnet.load(sys.argv[1]), refnet.load(sys.argv[1])
+print(hashlib.sha256(networks[0](sample_images()[:3]).tobytes()).hexdigest())
+networks[1](sample_images()[:1])
 """
 
 MACHINES = {
@@ -167,6 +169,7 @@ def test_code_for_other_processors_gives_the_same_bits(
         [sys.executable, "-c", SCRIPT, str(narrow_path)], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == digest(fast(images[:3]))
+    assert done.stderr.count("this processor has no fused multiply-add") == ("-fma" in str(MACHINES[machine]))
 
 
 def test_the_bits_are_those_of_the_release(fast: Network, images: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from refnet.errors import UsageError
 from refnet.fast.kernel_cache import nothing_kept
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
+from refnet.fast.target import say_what_is_slow
 from refnet.fast.team import Team, usable_cores
 from refnet.graph import Graph
 
@@ -50,6 +51,7 @@ def compile(
             "NUMBA_DISABLE_JIT is set, and the fast engine's kernels exist only as compiled code; "
             'unset it, or use engine="reference" (--engine reference)'
         )
+    say_what_is_slow()
     shapes = {}
     for tensor in graph.inputs:
         if None in tensor.shape[1:]:

@@ -13,7 +13,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from refnet.fast.lanes import (
@@ -31,18 +30,15 @@ from refnet.fast.lanes import (
     emit_store,
     offset,
 )
+from refnet.fast.target import has
 
 PANEL = 2 * WIDTH  # columns of b and c
 CHAIN = 64  # terms
 
 
-def _has_wide_registers() -> bool:
-    """Whether the code is compiled for 32 registers of 16 lanes (AVX-512), else for 16 registers or less."""
-    return "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
-
-
-# The register block follows the machine: it changes no sum. Beside it stand a row of b and one value of a.
-ROWS, VECTORS = (14, 2) if _has_wide_registers() else (6, 1)
+# The register block follows the machine, which has 32 registers of 16 lanes with AVX-512, else 16 registers or
+# less: it changes no sum. Beside it stand a row of b and one value of a.
+ROWS, VECTORS = (14, 2) if has("avx512f") else (6, 1)
 
 
 class Making(enum.IntEnum):

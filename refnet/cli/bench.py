@@ -56,8 +56,11 @@ def bench(
     memory
         With --layers: the engine in its smaller form. Beside others, it is called refnet-low.
     """
+    from refnet.fast.target import COMPILED
     from refnet.fast.team import usable_cores  # numba takes a third of a second to import
 
+    if not COMPILED:
+        raise UsageError("NUMBA_DISABLE_JIT is set, so nothing is compiled that could be measured; unset it")
     numbers = [("--batch", n) for n in batch] + [("--threads", n) for n in threads or ()] + [("--rounds", rounds)]
     for name, number in numbers:
         if number < 1:

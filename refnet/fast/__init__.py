@@ -6,13 +6,11 @@ embeddings = engine.run({"data": images})["fc1"]
 
 from typing import Literal
 
-from numba.core import config
-
 from refnet.errors import UsageError
 from refnet.fast.kernel_cache import nothing_kept
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
-from refnet.fast.target import say_what_is_slow
+from refnet.fast.target import COMPILED, say_what_is_slow
 from refnet.fast.team import Team, usable_cores
 from refnet.graph import Graph
 
@@ -33,7 +31,8 @@ def compile(
     graph : Graph
         Extents of its inputs, but for the first, must be fixed.
     threads : int, optional
-        As many as there are usable cores.
+        As many as there are usable cores. Always one where numba is told not to compile (NUMBA_DISABLE_JIT): then the
+        kernels run as plain Python, with the same bits.
     memory : "default" or "low"
         "low" keeps filters as they are, and takes longer. The bits are the same.
     cache : bool
@@ -44,13 +43,8 @@ def compile(
     ModelError, UnsupportedModelError
         If the graph does not fit itself.
     UsageError
-        If an input's size is left open, or numba is told not to compile: the kernels are vector code, not Python.
+        If an input's size is left open.
     """
-    if getattr(config, "DISABLE_JIT", 0):  # set by numba at run time, which its types do not know
-        raise UsageError(
-            "NUMBA_DISABLE_JIT is set, and the fast engine's kernels exist only as compiled code; "
-            'unset it, or use engine="reference" (--engine reference)'
-        )
     say_what_is_slow()
     shapes = {}
     for tensor in graph.inputs:
@@ -60,4 +54,6 @@ def compile(
             )
         shapes[tensor.name] = tuple(int(extent or 0) for extent in tensor.shape[1:])
     team = Team(usable_cores() if threads is None else threads)
+    if not COMPILED:  # ranks that wait for each other in Python would only wait
+        team = Team(1)
     return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)

@@ -33,6 +33,7 @@ from numba.core.registry import cpu_target
 from refnet.cache_folder import cache_folder
 from refnet.errors import UsageError
 from refnet.fast.cache_folder import last_used, mark_used, remove, say_once, sources_digest
+from refnet.fast.target import COMPILED
 from refnet.files import replacing
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def cached(kernel: Function) -> Function:
 
 def nothing_kept() -> bool:
     """Whether this machine has no kernel on disk yet, so that the next run compiles them all."""
+    if not COMPILED:
+        return False
     folder = _folder(cpu_target.target_context.codegen().magic_tuple())
     return not any(folder.glob("*.kernel"))
 

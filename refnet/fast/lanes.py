@@ -21,7 +21,10 @@ from numba.core import cgutils
 from numba.core.extending import models, register_model
 from numba.extending import intrinsic
 
-WIDTH = 16
+from refnet.fast import plain
+from refnet.fast.plain import or_plain
+
+WIDTH = plain.WIDTH
 
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
@@ -143,6 +146,7 @@ def symbol_fma(x: Fraction, y: Symbol, z: Symbol) -> Symbol:
 # For kernels.
 
 
+@or_plain(plain.load)
 @intrinsic
 def load(typing_context, array, index):  # type: ignore[no-untyped-def]
     """array[index : index + 16]."""
@@ -153,6 +157,7 @@ def load(typing_context, array, index):  # type: ignore[no-untyped-def]
     return lanes(array, types.int64), codegen
 
 
+@or_plain(plain.store)
 @intrinsic
 def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
     """array[index : index + 16] = value."""
@@ -165,12 +170,14 @@ def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
     return types.void(array, types.int64, lanes), codegen
 
 
+@or_plain(plain.splat)
 @intrinsic
 def splat(typing_context, scalar):  # type: ignore[no-untyped-def]
     """The float32 value in all lanes."""
     return lanes(types.float32), lambda context, builder, signature, arguments: emit_splat(builder, arguments[0])
 
 
+@or_plain(plain.fma)
 @intrinsic
 def fma(typing_context, x, y, z):  # type: ignore[no-untyped-def]
     """Compute x*y + z, rounded once."""

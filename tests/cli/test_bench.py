@@ -9,6 +9,7 @@ import pytest
 from refnet.bench import memory
 from refnet.cli import bench as command
 from refnet.cli import main
+from refnet.fast import target
 
 MACHINE = {"processor", "cores", "numpy", "numba", "python", "time"}
 
@@ -127,6 +128,14 @@ def test_an_absurd_batch_is_refused_with_an_estimate(
         "--batch 1,000,000 takes at least 301.1 GB for refnet; 16.0 GB are free. At most 53,146 images fit"
         in capsys.readouterr().err.replace("\n", " ")
     )
+
+
+def test_nothing_is_measured_where_nothing_is_compiled(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, "COMPILED", False)
+    assert main(["bench"]) == 2
+    assert "NUMBA_DISABLE_JIT is set" in capsys.readouterr().err
 
 
 def test_layers_are_printed_beside_the_roofline(capsys: pytest.CaptureFixture[str], narrow_path: Path) -> None:

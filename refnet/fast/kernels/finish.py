@@ -9,10 +9,12 @@ channels lie as (4, 32): bias, slope, scale, shift.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from refnet.fast import plain
 from refnet.fast.lanes import (
     FLOAT,
     INDEX,
@@ -26,6 +28,8 @@ from refnet.fast.lanes import (
     lanes,
     offset,
 )
+from refnet.fast.plain import or_plain
+from refnet.graph import Array
 
 CONSTANTS = 4
 PANEL = 2 * WIDTH
@@ -63,9 +67,9 @@ def emit_finish(
             at: builder.fadd(values[at], emit_load(builder, place)) for at, place in places(residual_at, residual_row)
         }
         inside = builder.block
-    for at, plain in values.items():
+    for at, without in values.items():
         values[at] = builder.phi(VECTOR)
-        values[at].add_incoming(plain, before)
+        values[at].add_incoming(without, before)
         values[at].add_incoming(summed[at], inside)
     for at, value in values.items():
         negative = builder.fcmp_ordered("<", value, constant(0))
@@ -77,6 +81,38 @@ def emit_finish(
             emit_store(builder, emit_fma(builder, values[at], scale, shift), place)
 
 
+def finish_plainly(
+    sums: Array, constants: Array, constants_at: int, arena: Array, y_at: int, y_row: int, residual_at: int,
+    residual_row: int, second_at: int, second_row: int,
+) -> None:  # fmt: skip
+    """Do in NumPy what `emit_finish` writes out: sums are (rows, columns, 16)."""
+    bias, slope, scale, shift = (plain.load(constants, constants_at + PANEL * n) for n in range(CONSTANTS))
+    rows, columns, _ = sums.shape
+
+    def places(at: int, row_distance: int) -> Array:
+        within = np.arange(columns * WIDTH).reshape(columns, WIDTH)
+        places: Array = at + row_distance * np.arange(rows)[:, np.newaxis, np.newaxis] + within
+        return places
+
+    with np.errstate(all="ignore"):
+        values = sums + bias
+        if residual_at >= 0:
+            values = values + arena[places(residual_at, residual_row)]
+        values = np.where(values < 0, values * slope, values)
+    arena[places(y_at, y_row)] = values
+    if second_at >= 0:
+        arena[places(second_at, second_row)] = plain.fma(values, scale, shift)
+
+
+def _finish_plainly(
+    total: Array, constants: Array, constants_at: int, arena: Array, y_at: int, residual_at: int, second_at: int
+) -> None:
+    """The twin of `finish`."""
+    sums = total[np.newaxis, np.newaxis]
+    finish_plainly(sums, constants, constants_at, arena, y_at, 0, residual_at, 0, second_at, 0)
+
+
+@or_plain(_finish_plainly)
 @intrinsic
 def finish(typing_context, total, constants, constants_at, arena, y_at, residual_at, second_at):  # type: ignore[no-untyped-def]
     """Finish and store one pixel, for 16 channels."""

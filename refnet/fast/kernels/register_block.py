@@ -11,10 +11,12 @@ Source: the outer-product micro-kernel of BLIS (Van Zee and van de Geijn, ACM TO
 import enum
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from refnet.fast import plain
 from refnet.fast.lanes import (
     FLOAT,
     INDEX,
@@ -30,7 +32,9 @@ from refnet.fast.lanes import (
     emit_store,
     offset,
 )
+from refnet.fast.plain import or_plain
 from refnet.fast.target import has
+from refnet.graph import Array
 
 PANEL = 2 * WIDTH  # columns of b and c
 CHAIN = 64  # terms
@@ -52,6 +56,29 @@ class Making(enum.IntEnum):
 MOST_ROWS = {Making.READ: ROWS, Making.ONE: ROWS - 2, Making.PAIR: ROWS // 2 - 1}  # the making needs registers, too
 
 
+def _multiply_plainly(
+    layout: tuple[int, int, int, int], rows: int, a: Array, a_at: int, groups: int, group_step: int, b: Array,
+    b_at: int, point: float, square: float, c: Array, c_at: int, accumulate: int, _ahead: int, pair: tuple[int, int],
+) -> None:  # fmt: skip
+    """The twin of `multiply_block`."""
+    row_stride, group, b_stride, making = layout
+    row = np.arange(rows)[:, np.newaxis]
+    for n, p in enumerate((point, -point) if making == Making.PAIR else (point,)):
+        left, to = a_at + n * pair[0] + row_stride * row, c_at + n * pair[1] + PANEL * row + np.arange(PANEL)
+        sums, adding = np.zeros((rows, PANEL), dtype=np.float32), accumulate
+        for k in range(groups):
+            for term in range(group):
+                taps_at = b_at + (k * group + term) * b_stride
+                b_k, tap_1, tap_2 = (b[at : at + PANEL] for at in range(taps_at, taps_at + 3 * PANEL, PANEL))
+                if making != Making.READ:
+                    b_k = plain.fma(np.float32(p), tap_1, plain.fma(np.float32(square), tap_2, b_k))
+                sums = plain.fma(a[left + k * group_step + term], b_k, sums)
+            if (k + 1) % (CHAIN // group) == 0 or k + 1 == groups:
+                c[to] = c[to] + sums if adding else sums
+                sums, adding = np.zeros_like(sums), 1
+
+
+@or_plain(_multiply_plainly)
 @intrinsic(prefer_literal=True)
 def multiply_block(  # type: ignore[no-untyped-def]
     typing_context, layout, rows, a, a_at, groups, group_step, b, b_at, point, square, c, c_at, accumulate, ahead, pair

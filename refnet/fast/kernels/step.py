@@ -37,7 +37,7 @@ FIELDS = (
     "by_channel",  # 1: ranks divide output channels; 0: they divide rows, or bands of tiles
 )
 CONSTANT_ROWS = 4  # of a panel of 32 channels: bias, slope, scale, shift
-STEP = np.dtype([(name, np.int64) for name in FIELDS])
+STEP = np.dtype((np.record, [(name, np.int64) for name in FIELDS]))  # a record's fields are attributes in Python, too
 
 
 @njit(nogil=True)

@@ -9,12 +9,13 @@ smaller tile does not use.
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from refnet.fast.kernels import tiles
-from refnet.fast.kernels.finish import emit_finish
+from refnet.fast.kernels.finish import emit_finish, finish_plainly
 from refnet.fast.lanes import (
     FLOAT,
     INDEX,
@@ -27,8 +28,45 @@ from refnet.fast.lanes import (
     offset,
     symbol_fma,
 )
+from refnet.fast.plain import Values, load, or_plain, store, values_fma
+from refnet.graph import Array
 
 
+def _spread_plainly(
+    height: int, width: int, x: Array, x_at: int, x_pitch: int, v: Array, v_at: int, v_stride: int,
+    rows: tuple[int, ...], rare_down: int, rare_across: int,
+) -> None:  # fmt: skip
+    """The twin of `spread_tile`."""
+    d = [[Values(load(x, x_at + i * x_pitch + j * WIDTH)) for j in range(width + 2)] for i in range(height + 2)]
+    down = [tiles.spread([row[j] for row in d], values_fma) for j in range(width + 2)]
+    for index, i in enumerate(tiles.USED[height]):
+        across = tiles.spread([column[index] for column in down], values_fma)
+        for j, value in zip(tiles.USED[width], across, strict=True):
+            store(v, _place(v_at, v_stride, rows, rare_down, rare_across, i, j), value.value)
+
+
+def _gather_plainly(
+    height: int, width: int, m: Array, m_at: int, m_stride: int, rows: tuple[int, ...], rare_down: int,
+    rare_across: int, constants: Array, constants_at: int, *places: Any,
+) -> None:  # fmt: skip
+    """The twin of `gather_tile`; `places` are the arena and all that `finish_plainly` takes after it."""
+
+    def product(i: int, j: int) -> Values:
+        return Values(load(m, _place(m_at, m_stride, rows, rare_down, rare_across, i, j)))
+
+    across = [tiles.gather([product(i, j) for j in tiles.USED[width]], values_fma) for i in tiles.USED[height]]
+    down = [tiles.gather([row[j] for row in across], values_fma) for j in range(width)]
+    sums = np.array([[down[j][i].value for j in range(width)] for i in range(height)])
+    finish_plainly(sums, constants, constants_at, *places)
+
+
+def _place(start: int, stride: int, rows: tuple[int, ...], rare_down: int, rare_across: int, i: int, j: int) -> int:
+    """The twin of `_Places`."""
+    row = rows[2 * (rare_down >> i & 1) + (rare_across >> j & 1)]
+    return start + (i * tiles.FREQUENCIES + j) * stride + row
+
+
+@or_plain(_spread_plainly)
 @intrinsic
 def spread_tile(  # type: ignore[no-untyped-def]
     typing_context, height, width, x, x_at, x_pitch, v, v_at, v_stride, rows, rare_down, rare_across
@@ -93,6 +131,7 @@ class _Places:
         return self.builder.icmp_signed("!=", bit, ir.Constant(INDEX, 0))
 
 
+@or_plain(_gather_plainly)
 @intrinsic
 def gather_tile(  # type: ignore[no-untyped-def]
     typing_context,

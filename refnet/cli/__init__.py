@@ -30,6 +30,8 @@ _COMMANDS = {
     "compare": "How alike two faces are.",
     "threshold": "One threshold in every convention of the field.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "doctor": "Which of the mistakes people make with these models has been made here.",
+    "diff": "Where two models differ: structure, weights, behaviour.",
     "trace": "Write the tensors inside the network to a file.",
 }
 for _name, _help in _COMMANDS.items():

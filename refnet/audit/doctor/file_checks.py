@@ -1,4 +1,4 @@
-"""The file itself: is it a model at all, is it the one its name says, and may this refnet compute it?"""
+"""The file itself: whether it is a model at all, the one its name says, and one that refnet can compute."""
 
 from collections import Counter
 
@@ -68,7 +68,10 @@ def quantised(patient: Patient) -> list[Finding] | Skipped:
         return []
     first = next(node for node in patient.skeleton.graph.node if node.op_type in counts)
     listed = ", ".join(f"{count} {op}" for op, count in counts.most_common())
-    evidence = (Evidence(f"node {first.name or first.output[0]!r}", first.op_type), Evidence("operators", listed, "none"))
+    evidence = (
+        Evidence(f"node {first.name or first.output[0]!r}", first.op_type),
+        Evidence("operators", listed, "none"),
+    )
     return [Finding("problem", "it is a quantised model (8-bit integers)", evidence)]
 
 
@@ -76,7 +79,12 @@ def damaged(patient: Patient) -> list[Finding] | Skipped:
     """Refused by the reader, and by no check that says it better."""
     if patient.path.suffix.lower() != ".xml" and patient.skeleton is None and not patient.disguise:
         return [Finding("problem", patient.refusal or "it cannot be parsed as an ONNX model")]
-    better = (file_kind(patient), quantised(patient), ambiguous_slopes(patient), patient.refusal and not_finite(patient))
+    better = (
+        file_kind(patient),
+        quantised(patient),
+        ambiguous_slopes(patient),
+        patient.refusal and not_finite(patient),
+    )
     if any(isinstance(answer, list) and answer for answer in better):
         return Skipped("another check says why refnet refuses the file")
     return [Finding("problem", f"refnet refuses it: {patient.refusal}")] if patient.refusal else []
@@ -111,7 +119,9 @@ def weights_as_inputs(patient: Patient) -> list[Finding] | Skipped:
     both = [info.name for info in model.graph.input if info.name in weights]
     if not both:
         return []
-    evidence = Evidence("graph.input", f"{len(both)} weights, {both[0]!r} the first; IR {model.ir_version}", "images only")
+    evidence = Evidence(
+        "graph.input", f"{len(both)} weights, {both[0]!r} the first; IR {model.ir_version}", "images only"
+    )
     return [Finding("note", "its weights are also graph inputs, as IR version 3 demanded", (evidence,))]
 
 

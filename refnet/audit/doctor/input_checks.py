@@ -40,7 +40,11 @@ def scaling_by_name(patient: Patient) -> list[Finding] | Skipped:
     if by_name == inside:
         return []
     would = "scale pixels a second time" if inside else "not scale pixels, which the graph needs"
-    evidence = Evidence("names of the first nodes", ", ".join(filter(None, names)) or "none", "_minusscalar0, _mulscalar0" if inside else "none of Sub*, _minus*, Mul*, _mul*")
+    evidence = Evidence(
+        "names of the first nodes",
+        ", ".join(filter(None, names)) or "none",
+        "_minusscalar0, _mulscalar0" if inside else "none of Sub*, _minus*, Mul*, _mul*",
+    )
     return [Finding("warning", f"insightface goes by the names of the first nodes, and would {would}", (evidence,))]
 
 

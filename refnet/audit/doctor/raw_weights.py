@@ -46,7 +46,11 @@ def _look(name: str, array: Array) -> Evidence | None:
     bad = np.flatnonzero(~np.isfinite(array))
     if not len(bad):
         return None
-    return Evidence(f"tensor {name!r}", f"{len(bad)} of {array.size}, the first {array[bad[0]]} at flat index {bad[0]}", "finite numbers")
+    return Evidence(
+        f"tensor {name!r}",
+        f"{len(bad)} of {array.size}, the first {array[bad[0]]} at flat index {bad[0]}",
+        "finite numbers",
+    )
 
 
 CHECKS = (

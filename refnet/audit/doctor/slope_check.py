@@ -30,7 +30,9 @@ def ambiguous_slopes(patient: Patient) -> list[Finding] | Skipped:
     """Slopes of one axis where channels and columns are as many."""
     if patient.skeleton is None:
         return Skipped("it is no ONNX file that can be parsed")
-    found = [(name, extent, shape) for name, extent, shape in _one_axis(patient) if shape and shape[1] == shape[-1] == extent]
+    found = [
+        (name, extent, shape) for name, extent, shape in _one_axis(patient) if shape and shape[1] == shape[-1] == extent
+    ]
     if not found:
         return []
     evidence = tuple(
@@ -62,7 +64,9 @@ def _shapes(skeleton: onnx.ModelProto) -> dict[str, tuple[int | str, ...]]:
     except Exception:  # whatever onnx raises for a model it cannot infer
         return {}
     return {
-        info.name: tuple(axis.dim_value if axis.HasField("dim_value") else axis.dim_param for axis in info.type.tensor_type.shape.dim)
+        info.name: tuple(
+            axis.dim_value if axis.HasField("dim_value") else axis.dim_param for axis in info.type.tensor_type.shape.dim
+        )
         for info in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
         if info.type.tensor_type.HasField("shape")
     }

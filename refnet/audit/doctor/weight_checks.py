@@ -39,7 +39,10 @@ def dead_channels(patient: Patient) -> list[Finding] | Skipped:
         return []
     worst = max(count / total for _, count, total in found)
     channels = sum(count for _, count, _ in found)
-    evidence = (Evidence(f"{it.role} {it.name!r}", f"{count} of {total} channels are zero", "none") for it, count, total in found)
+    evidence = (
+        Evidence(f"{it.role} {it.name!r}", f"{count} of {total} channels are zero", "none")
+        for it, count, total in found
+    )
     severity: Severity = "problem" if worst >= 0.5 else "warning"
     return [Finding(severity, f"{channels} channels are dead, in {len(found)} tensors", _first(evidence))]
 
@@ -86,7 +89,9 @@ def variances(patient: Patient) -> list[Finding] | Skipped:
     """Running variances that are negative, or zero."""
     if patient.graph is None:
         return UNREADABLE
-    epsilons = {node.inputs[4]: node.attributes["epsilon"] for node in patient.graph.nodes if node.op == "BatchNormalization"}
+    epsilons = {
+        node.inputs[4]: node.attributes["epsilon"] for node in patient.graph.nodes if node.op == "BatchNormalization"
+    }
     negative, zero = [], []
     for it in patient.figures:
         if it.role != "variance" or it.low > 0:
@@ -118,12 +123,23 @@ def copies(patient: Patient) -> list[Finding] | Skipped:
     findings = []
     equal = [group for group in groups.values() if len(group) > 1]
     if equal:
-        evidence = (Evidence(" = ".join(repr(it.name) for it in group), f"the same {group[0].count} numbers", "numbers of their own") for group in equal)
-        findings.append(Finding("warning", f"{len(equal)} tensors are there under more than one name", _first(evidence)))
+        evidence = (
+            Evidence(
+                " = ".join(repr(it.name) for it in group), f"the same {group[0].count} numbers", "numbers of their own"
+            )
+            for group in equal
+        )
+        findings.append(
+            Finding("warning", f"{len(equal)} tensors are there under more than one name", _first(evidence))
+        )
     twins = [it for it in patient.figures if it.twins]
     if twins:
         evidence = (
-            Evidence(f"weight {it.name!r}", f"filters {it.twins[0][0]} and {it.twins[0][1]} are equal, one of {len(it.twins)} pairs", "filters of their own")
+            Evidence(
+                f"weight {it.name!r}",
+                f"filters {it.twins[0][0]} and {it.twins[0][1]} are equal, one of {len(it.twins)} pairs",
+                "filters of their own",
+            )
             for it in twins
         )
         findings.append(Finding("warning", f"{len(twins)} layers hold the same filter twice", _first(evidence)))
@@ -141,11 +157,15 @@ def untrained_statistics(patient: Patient) -> list[Finding] | Skipped:
     fresh = [
         node
         for node in nodes
-        if (it := by_name[node.inputs[3]]).low == it.high == 0 and (var := by_name.get(node.inputs[4])) and var.low == var.high == 1
+        if (it := by_name[node.inputs[3]]).low == it.high == 0
+        and (var := by_name.get(node.inputs[4]))
+        and var.low == var.high == 1
     ]
     if not fresh:
         return []
-    evidence = (Evidence(f"node {node.name!r}", "mean 0, variance 1, every channel", "what training measured") for node in fresh)
+    evidence = (
+        Evidence(f"node {node.name!r}", "mean 0, variance 1, every channel", "what training measured") for node in fresh
+    )
     severity: Severity = "problem" if 2 * len(fresh) > len(nodes) else "warning"
     sentence = f"{len(fresh)} of {len(nodes)} BatchNormalizations have the statistics they had before training"
     return [Finding(severity, sentence, _first(evidence))]
@@ -171,10 +191,18 @@ def fix_gamma(patient: Patient) -> list[Finding] | Skipped:
         return Skipped(f"gamma of {last.name!r} is no constant")
     if math.isclose(it.low, 1, abs_tol=1e-3) and math.isclose(it.high, 1, abs_tol=1e-3):
         return []
-    mxnet = graph.name.startswith("mxnet") or "mx" in graph.source.producer.lower() or last.inputs[3].endswith("_moving_mean")
+    mxnet = (
+        graph.name.startswith("mxnet")
+        or "mx" in graph.source.producer.lower()
+        or last.inputs[3].endswith("_moving_mean")
+    )
     evidence = Evidence(f"gamma {it.name!r}", f"{it.low:.6g} to {it.high:.6g}", "1, every channel")
     where = "as MXNet computes it" if mxnet else "as ArcFace is trained"
-    return [Finding("problem" if mxnet else "warning", f"the final BatchNormalization's gamma is not 1, {where}", (evidence,))]
+    return [
+        Finding(
+            "problem" if mxnet else "warning", f"the final BatchNormalization's gamma is not 1, {where}", (evidence,)
+        )
+    ]
 
 
 def _first(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:

@@ -154,4 +154,4 @@ def _twins(weight: Array, dead: frozenset[int]) -> Iterator[tuple[int, int]]:
 
 
 def _digest(array: Array) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(array), digest_size=16).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()

@@ -91,7 +91,8 @@ def _running(patient: Patient | None, image: list[Path], landmarks: Path | None)
         return None, "refnet cannot read the model"
     announce_compiling()
     images, names, origin = read_fed(image, *crop_size(patient.network))
-    points = None if landmarks is None else read_landmarks(landmarks, names, len(names) or len(images))
+    count = 1 if images.ndim == 3 else len(images)
+    points = None if landmarks is None else read_landmarks(landmarks, names, count)
     return Running(patient.network, images, names, origin, points), ""
 
 
@@ -120,10 +121,9 @@ def report(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{group}: {statuses['passed']} of {len(results) - statuses['skipped']} checks found nothing"
         for it, finding in sorted(found, key=lambda pair: order[pair[1].severity]):
             yield from _finding(it, finding)
-        for it in results:
-            if it.status == "skipped":
-                yield f"  skipped {it.id}: {it.reason}"
-    counts = ", ".join(f"{len(diagnosis.findings(word))} {word}s" for word in order)
+        for reason in dict.fromkeys(it.reason for it in results if it.status == "skipped"):
+            yield f"  skipped {', '.join(it.id for it in results if it.reason == reason)}: {reason}"
+    counts = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word in order for n in [len(diagnosis.findings(word))])
     yield f"{'healthy' if diagnosis.healthy else 'not healthy'}: {counts}"
 
 

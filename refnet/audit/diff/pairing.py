@@ -127,8 +127,8 @@ def pair(a: Graph, b: Graph) -> Pairing:
 
 def _by_order(a: Sequence[Node], b: Sequence[Node], left: View, right: View) -> Iterator[tuple[Node, Node]]:
     """Align two sequences of nodes by operator and the shape of the first constant."""
-    signs = [[(node.op, *view.shapes(node)[:1]) for node in nodes] for nodes, view in ((a, left), (b, right))]
-    for block in SequenceMatcher(None, *signs, autojunk=False).get_matching_blocks():
+    ours, theirs = ([(node.op, *view.shapes(node)[:1]) for node in nodes] for nodes, view in ((a, left), (b, right)))
+    for block in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
         yield from zip(a[block.a : block.a + block.size], b[block.b : block.b + block.size], strict=True)
 
 

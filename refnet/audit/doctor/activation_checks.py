@@ -11,7 +11,7 @@ from refnet.faces.similarity import similarity
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 DEAD_SHARE = 0.9  # of a tensor's channels; healthy models have none, networks of ReLU a part
 SATURATED_SHARE = 0.99
-SAME = 0.99999  # cosine of embeddings of different images; the highest seen of a healthy model is 0.93
+SAME = 0.99999  # cosine of different images' embeddings; two drawings, which are alike, reach 0.82 on a trained model
 UNIT_TOLERANCE = 1e-4
 
 

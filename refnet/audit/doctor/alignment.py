@@ -28,7 +28,7 @@ OTHERS = {
 }
 _MIRRORED = [1, 0, 2, 4, 3]
 
-ALIGNED = 3.0  # pixels at 112; five-point detectors disagree by 1 to 2
+ALIGNED = 3.0  # pixels at 112: room for the pose and for a detector's error
 FAR_OFF = 8.0  # a tenth of a face
 NEARER = 0.5  # another template is meant if it is at most this share as far away ...
 NEAREST = 1.2  # ... and the right one is further than detectors' noise

@@ -44,7 +44,7 @@ def _lines() -> Iterator[str]:
     group = ""
     for check in all_checks():
         if check.group != group:
-            yield f"{'' if not group else chr(10)}## {check.group.capitalize()}\n"
+            yield f"{'' if not group else chr(10)}### {check.group.capitalize()}\n"
             yield "| check | question | what it means | what to do | reported in |"
             yield "|---|---|---|---|---|"
             group = check.group

@@ -13,7 +13,9 @@ from refnet.graph import Array
 UNEQUAL = Skipped("rows differ in length; see embedding-length")
 UNIT_TOLERANCE = 1e-3
 MOST_COMPARED = 2000  # rows, evenly spaced; all pairs of them
-# Mean cosine of different people: 0.00 to 0.05 for trained models. Photographs of one person reach 0.5 to 0.8.
+# Mean cosine, on two trained MobileFaceNets and 1,200 photographs of LFW: 0.01 and 0.03 over all, 0.71 and 0.66 for two
+# photographs of one person (median). Fed with pixels scaled twice, one of them gives 0.9996. The effective rank was 101
+# and 71 of 128, and half of what is possible for 64 people.
 COLLAPSED, CROWDED = 0.9, 0.6
 FEW_DIMENSIONS = 0.1  # of what so many vectors could span
 LISTED = 5
@@ -83,14 +85,11 @@ def collapsed(subject: Files) -> list[Finding] | Skipped:
             ),
             Evidence("effective rank", f"{rank:.1f} of {most}", f"above {FEW_DIMENSIONS * most:.1f}"),
         )
-        if cosine > CROWDED or rank < FEW_DIMENSIONS * most:
-            severity: Severity = "problem" if cosine > COLLAPSED or rank < FEW_DIMENSIONS * most else "warning"
-            sentence = (
-                "embeddings are collapsed"
-                if severity == "problem"
-                else "embeddings are crowded: one person, or a mistake before the network"
-            )
-            findings.append(Finding(severity, f"{sentence} ({file.path.name})", evidence))
+        if cosine > COLLAPSED:
+            findings.append(Finding("problem", f"embeddings are collapsed ({file.path.name})", evidence))
+        elif cosine > CROWDED or rank < FEW_DIMENSIONS * most:
+            sentence = f"embeddings are crowded: all of one person, or a mistake before the network ({file.path.name})"
+            findings.append(Finding("warning", sentence, evidence))
     return findings if asked else Skipped("it takes four embeddings of one length")
 
 

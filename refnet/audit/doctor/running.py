@@ -16,11 +16,12 @@ from refnet import reference
 from refnet.audit.doctor.finding import Skipped
 from refnet.audit.doctor.statistics import Statistics, statistics
 from refnet.errors import RefnetError
-from refnet.graph import Array, Node
+from refnet.graph import Array, Graph, Node
 from refnet.network import Network
 
 Origin = Literal["samples", "pictures", "array"]
-TRACED = 4  # images of which every tensor is computed; the checks of statistics take as many
+TRACED = 4  # images of which every tensor is computed
+MEASURED = 16  # images whose first layers are computed, for the statistics of the first normalisation
 UNIT = 1.5  # no pixels 0..255 of a photograph stay below, none that are scaled to 0..1 or -1..1 go above
 FLAT = Skipped("the array has not the shape of images; see input-layout")
 
@@ -114,7 +115,7 @@ class Running:
         """One pass in float64 over `traced`."""
         assert self.traced is not None
         graph = self.network.graph
-        judged = {node.inputs[0]: node for node in graph.nodes if node.op == "BatchNormalization"}
+        judged = {node.inputs[0]: node for node in graph.nodes if _has_statistics(node, graph)}
         wanted = {tensor.name for tensor in graph.outputs}
         rows: list[Activation] = []
         measured: list[Statistics] = []
@@ -137,8 +138,8 @@ class Running:
         """Of the first BatchNormalization on images, for other images; None if there is none."""
         graph = self.network.graph
         for node in graph.nodes:
-            if node.op == "BatchNormalization" and node.inputs[0] not in graph.constants:
-                ((_, array),) = self._tensors(x, node.inputs[0])
+            if _has_statistics(node, graph):
+                ((_, array),) = self._tensors(x[:MEASURED], node.inputs[0])
                 return statistics(node, array, graph) if array.ndim == 4 else None
         return None
 
@@ -147,6 +148,11 @@ class Running:
         if name == self.network.contract.name:
             return iter([(name, x)])
         return reference.stream(graph, {self.network.contract.name: x}, [glob.escape(name)])
+
+
+def _has_statistics(node: Node, graph: Graph) -> bool:
+    """Whether a node is a BatchNormalization that says what it measured in training."""
+    return node.op == "BatchNormalization" and all(name in graph.constants for name in node.inputs[3:5])
 
 
 def channels_first(x: Array, shape: tuple[int | None, int | None, int | None]) -> Array | None:

@@ -9,10 +9,10 @@ turned, or of no face, it has not. The distance is the Kullback-Leibler divergen
 with m' and v' measured now, averaged over channels; in nats, 0 where nothing differs.
 
 Measured on a trained MobileFaceNet (LFW, first of ten folds, aligned): D of the first normalisation is 0.11 for a single
-photograph (median of 300, at most 0.48), and 3.4 times as much with red and blue swapped: never less than 1.2 times,
-and 1.6 times or more in 99 of 100. Images of the wrong range give 0.5 to 2.6, a blank one 7. The median of D over the
-normalisations of maps of 14 pixels and more is 0.011 to 0.045 for a single aligned face (40 photographs), and 0.084 to
-0.133 for whole, unaligned photographs (6).
+photograph (median of 300, at most 0.48), and 3.4 times as much with red and blue swapped (median; 1.2 times or more in
+all 300, 1.5 times or more in 99 of 100). Pixels scaled outside and again in the graph give 2.2, a blank image 7. The
+median of D over the normalisations of maps of 14 pixels and more is 0.011 to 0.045 for a single aligned face (40
+photographs), and 0.084 to 0.133 for whole, unaligned photographs (6).
 """
 
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ from refnet.audit.doctor import (
     repeat_checks,
     slope_check,
     threshold_check,
+    variance_check,
     weight_checks,
 )
 from refnet.audit.doctor.finding import Check
@@ -23,6 +24,7 @@ MODEL_CHECKS = (
     *input_checks.CHECKS,
     *slope_check.CHECKS,
     *raw_weights.CHECKS,
+    *variance_check.CHECKS,
     *weight_checks.CHECKS,
 )
 RUN_CHECKS = (*picture_checks.CHECKS, *alignment.CHECKS, *activation_checks.CHECKS, *repeat_checks.CHECKS)

@@ -8,6 +8,7 @@ from refnet.audit.doctor.finding import Check, Evidence, Finding, Skipped
 from refnet.audit.doctor.patient import Patient
 from refnet.audit.doctor.raw_weights import not_finite
 from refnet.audit.doctor.slope_check import ambiguous_slopes
+from refnet.audit.doctor.variance_check import variances
 from refnet.formats.onnx_attributes import QUANTISED
 from refnet.zoo.cards import Card, ModelFile, cards
 
@@ -84,6 +85,7 @@ def damaged(patient: Patient) -> list[Finding] | Skipped:
         quantised(patient),
         ambiguous_slopes(patient),
         patient.refusal and not_finite(patient),
+        patient.refusal and variances(patient),
     )
     if any(isinstance(answer, list) and answer for answer in better):
         return Skipped("another check says why refnet refuses the file")

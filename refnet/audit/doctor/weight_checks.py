@@ -1,4 +1,4 @@
-"""What weights should not be: dead, torn out of line, negative where they are variances, copied.
+"""What weights should not be: dead, torn out of line, copied, untrained.
 
 Limits were set beside what healthy models have: two trained MobileFaceNets (one from MXNet, one from PyTorch), the
 YuNet detector, and the synthetic LResNet100E-IR at full and at a sixteenth of its width.
@@ -83,33 +83,6 @@ def subnormal(patient: Patient) -> list[Finding] | Skipped:
     severity: Severity = "warning" if worst >= SUBNORMAL_SHARE else "note"
     total = sum(it.subnormal for it in found)
     return [Finding(severity, f"{total} weights are subnormal, below 1.2e-38", _first(evidence))]
-
-
-def variances(patient: Patient) -> list[Finding] | Skipped:
-    """Running variances that are negative, or zero."""
-    if patient.graph is None:
-        return UNREADABLE
-    epsilons = {
-        node.inputs[4]: node.attributes["epsilon"] for node in patient.graph.nodes if node.op == "BatchNormalization"
-    }
-    negative, zero = [], []
-    for it in patient.figures:
-        if it.role != "variance" or it.low > 0:
-            continue
-        epsilon = epsilons.get(it.name, 0.0)
-        assert isinstance(epsilon, float)
-        if it.low < 0:
-            nan = " and is still negative with epsilon: its root is NaN" if it.low + epsilon < 0 else ""
-            negative.append(Evidence(f"variance {it.name!r}", f"smallest {it.low:.6g}{nan}", "at least 0"))
-        else:
-            zero.append(Evidence(f"variance {it.name!r}", "smallest 0", "above 0"))
-    findings = []
-    if negative:
-        findings.append(Finding("problem", f"{len(negative)} running variances are negative", _first(negative)))
-    if zero:
-        sentence = f"{len(zero)} running variances are zero: those channels never varied in training"
-        findings.append(Finding("warning", sentence, _first(zero)))
-    return findings
 
 
 def copies(patient: Patient) -> list[Finding] | Skipped:
@@ -229,13 +202,6 @@ CHECKS = (
         "Numbers this small change no embedding, but slow processors down that compute them exactly.",
         "Set them to zero before export, as insightface's converter does below 1e-8.",
         subnormal,
-    ),
-    Check(
-        "variances", "weights", "Is a running variance negative or zero?",
-        "The root of a negative variance is NaN; a variance of zero multiplies rounding errors by a large number.",
-        "Negative: the file is damaged. Zero: look at the filter before it, which is likely dead.",
-        variances,
-        ("https://github.com/onnx/models/issues/217",),
     ),
     Check(
         "copied-weights", "weights", "Is a tensor there twice?",

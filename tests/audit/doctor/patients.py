@@ -14,7 +14,7 @@ from refnet.audit.doctor.finding import Result, result
 from refnet.audit.doctor.patient import Patient
 from refnet.audit.doctor.running import Running
 from refnet.formats.onnx_writer import write_model
-from refnet.graph import Array, Graph, Node
+from refnet.graph import Array, Graph
 from refnet.network import Network
 from refnet.zoo.samples import sample_crops
 from refnet.zoo.synthetic import synthetic_model
@@ -68,13 +68,6 @@ def with_constants(graph: Graph, **changes: Callable[[Array], None]) -> Graph:
         constants[name] = np.array(constants[name])
         change(constants[name])
     return replace(graph, constants=constants)
-
-
-def with_node(graph: Graph, name: str, change: Callable[[Node], Node]) -> Graph:
-    """The graph with one node changed."""
-    nodes = tuple(change(node) if node.name == name else node for node in graph.nodes)
-    assert nodes != graph.nodes
-    return replace(graph, nodes=nodes)
 
 
 def running(graph: Graph, images: Array | None = None, origin: str = "samples", **options: object) -> Running:

@@ -9,7 +9,6 @@ compute nothing at inference (Identity, Dropout, the reshaping of a constant) ha
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Literal
 
 from refnet.graph import Graph, Node, Shape, entries
@@ -126,10 +125,22 @@ def pair(a: Graph, b: Graph) -> Pairing:
 
 
 def _by_order(a: Sequence[Node], b: Sequence[Node], left: View, right: View) -> Iterator[tuple[Node, Node]]:
-    """Align two sequences of nodes by operator and the shape of the first constant."""
+    """Align two sequences of nodes by operator and the shape of the first constant: a longest common subsequence."""
     ours, theirs = ([(node.op, *view.shapes(node)[:1]) for node in nodes] for nodes, view in ((a, left), (b, right)))
-    for block in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
-        yield from zip(a[block.a : block.a + block.size], b[block.b : block.b + block.size], strict=True)
+    longest = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]  # of the rests from i and j on
+    for i in reversed(range(len(a))):
+        for j in reversed(range(len(b))):
+            both = longest[i + 1][j + 1] + 1 if ours[i] == theirs[j] else 0
+            longest[i][j] = max(both, longest[i + 1][j], longest[i][j + 1])
+    i = j = 0
+    while i < len(a) and j < len(b):
+        if ours[i] == theirs[j] and longest[i][j] == longest[i + 1][j + 1] + 1:
+            yield a[i], b[j]
+            i, j = i + 1, j + 1
+        elif longest[i + 1][j] >= longest[i][j + 1]:
+            i += 1
+        else:
+            j += 1
 
 
 def _by_wiring(node: Node, left: View, right: View, place: dict[str, str], free: set[int]) -> Node | None:

@@ -105,7 +105,7 @@ def misalignment(landmarks: Array, side: int = SIDE) -> list[Finding]:
         return [Finding("warning", f"crops are aligned to another template: {name}", (seen, other))]
     if residual <= ALIGNED:
         return []
-    needed = f"turn by {typical.degrees:.1f} degrees, scale by {typical.scale:.3f}, shift by ({typical.shift[0]:.1f}, {typical.shift[1]:.1f}) px"
+    needed = f"turn by {round(typical.degrees, 1) + 0.0:.1f} degrees, scale by {typical.scale:.3f}, shift by ({typical.shift[0]:.1f}, {typical.shift[1]:.1f}) px"
     evidence = (seen, Evidence("a typical crop would need", f"{needed}; {typical.after:.2f} px remain"))
     return [Finding("problem" if residual > FAR_OFF else "warning", "crops are not aligned", evidence)]
 

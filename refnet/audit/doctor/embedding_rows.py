@@ -125,6 +125,8 @@ def _jsonl(path: Path) -> _Rows:
     with path.open("rb") as file:
         for number, line in enumerate(filter(bytes.strip, file)):
             record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError(f"record {number} is no object")
             names.append(str(record.get("name", f"row {number}")))
             rows.append(_numbers(record["embedding"]))
             provenances.append(_texts(record.get("provenance")))

@@ -116,12 +116,13 @@ def _weight(it: WeightDifference) -> Iterator[str]:
 def _behaviour(it: Behaviour) -> Iterator[str]:
     """Where tensors part, and what becomes of embeddings."""
     first, resolved = it.first, it.first_resolved
+    images = f"{it.images} image{'' if it.images == 1 else 's'}"
     if not it.layers:
         yield "behaviour  no layer has a counterpart"
     elif first is None:
-        yield f"behaviour  {it.images} images, {len(it.layers)} layers: every number the same"
+        yield f"behaviour  {images}, {len(it.layers)} layers: every number the same"
     else:
-        yield f"behaviour  {it.images} images, {len(it.layers)} layers in float64; first difference in {_layer(first)}"
+        yield f"behaviour  {images}, {len(it.layers)} layers in float64; first difference in {_layer(first)}"
         if resolved is None:
             yield "           nowhere more than roundings of float32 (relative L2 1e-6)"
         elif resolved is not first:

@@ -19,9 +19,9 @@ from refnet.audit.doctor.running import Running
 from refnet.audit.doctor.threshold_check import Said
 from refnet.cli.console import print_data, print_json, printable, progress
 from refnet.cli.deciding import MetricOption
-from refnet.cli.embed import crop_size
 from refnet.cli.options import JsonFlag, announce_compiling
 from refnet.errors import UsageError
+from refnet.network import SIDE
 
 
 def doctor(
@@ -90,7 +90,8 @@ def _running(patient: Patient | None, image: list[Path], landmarks: Path | None)
     if patient.network is None:
         return None, "refnet cannot read the model"
     announce_compiling()
-    images, names, origin = read_fed(image, *crop_size(patient.network))
+    _, height, width = patient.network.contract.shape
+    images, names, origin = read_fed(image, height or SIDE, width or SIDE)
     count = 1 if images.ndim == 3 else len(images)
     points = None if landmarks is None else read_landmarks(landmarks, names, count)
     return Running(patient.network, images, names, origin, points), ""

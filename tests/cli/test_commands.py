@@ -40,6 +40,8 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "compare",
         "threshold",
         "validate",
+        "doctor",
+        "diff",
         "trace",
         "models",
         "models make",

@@ -14,6 +14,7 @@ from refnet.audit.doctor.weight_figures import WeightFigures, weight_figures
 from refnet.errors import ModelError
 from refnet.files import sha256
 from refnet.formats.disguises import refuse_other_files
+from refnet.formats.onnx_reader import names
 from refnet.formats.wire import Span, split
 from refnet.graph import Graph
 from refnet.network import Network, load
@@ -76,7 +77,8 @@ class Patient:
             model = onnx.ModelProto.FromString(skeleton)
         except (ModelError, DecodeError, OSError, ValueError):
             return None, {}
-        return (model, dict(spans)) if model.HasField("graph") else (None, {})
+        sound = model.HasField("graph") and all(isinstance(name, str) for name in names(model))
+        return (model, dict(spans)) if sound else (None, {})
 
     @property
     def network(self) -> Network | None:

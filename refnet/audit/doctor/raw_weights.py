@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import onnx
@@ -36,7 +37,8 @@ def raw_weights(patient: Patient) -> Iterator[tuple[str, Array]]:
                 continue
             span = patient.spans.get(i)
             if span is None:
-                yield tensor.name, onnx.numpy_helper.to_array(tensor).reshape(-1)
+                with suppress(ValueError):  # not as many numbers as its shape says: the reader has said so
+                    yield tensor.name, onnx.numpy_helper.to_array(tensor).reshape(-1)
             elif span.size_bytes == math.prod(tensor.dims) * dtype.itemsize:
                 yield tensor.name, read_numbers(file, span.offset, dtype, math.prod(tensor.dims))
 

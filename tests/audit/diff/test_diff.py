@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from refnet.audit.diff.model_diff import ModelDiff, diff_models
 from refnet.audit.diff.pairing import pair
 from refnet.audit.diff.weights import compare_arrays, ulp_distance
+from refnet.audit.doctor.patient import Patient
 from refnet.formats.onnx_reader import read_model
 from refnet.formats.onnx_writer import write_model
 from refnet.graph import Array, Graph, Node
-from refnet.network import Network
+from refnet.network import Network, load
+from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_crops
 from tests import localdata
 from tests.audit.doctor.patients import small, with_constants
@@ -118,6 +120,27 @@ def test_one_unit_in_the_last_place_of_one_weight_is_found(index: tuple[int, ...
     assert found.behaviour.first is not None
     assert found.behaviour.first.where == "stage3_unit1_conv2"
     assert found.behaviour.first_resolved is None
+
+
+@pytest.mark.full
+def test_one_unit_in_the_last_place_is_found_among_65_million(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    make_model(path)
+    patient = Patient(path)
+    assert patient.skeleton is not None
+    names = [tensor.name for tensor in patient.skeleton.graph.initializer]
+    place = patient.spans[names.index("stage3_unit17_conv2_weight")].offset + 4 * 123_457
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = (int.from_bytes(content[place : place + 4], "little") + 1).to_bytes(4, "little")
+    (tmp_path / "b.onnx").write_bytes(content)
+    found = diff_models(load(path), load(tmp_path / "b.onnx"), sample_crops())
+    (weight,) = found.weights.differences
+    assert found.weights.numbers == 65_225_794
+    assert (weight.count, weight.max_ulp) == (1, 1)
+    assert weight.first == (53, 149, 1, 1)  # 123457 = ((53 * 256 + 149) * 3 + 1) * 3 + 1
+    assert found.behaviour is not None
+    assert found.behaviour.first is not None
+    assert found.behaviour.first.where == "stage3_unit17_conv2"
 
 
 def test_a_weight_that_is_far_off_shows_in_the_embeddings() -> None:

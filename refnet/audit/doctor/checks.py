@@ -13,6 +13,7 @@ from refnet.audit.doctor import (
     raw_weights,
     repeat_checks,
     slope_check,
+    statistics_check,
     threshold_check,
     variance_check,
     weight_checks,
@@ -27,7 +28,13 @@ MODEL_CHECKS = (
     *variance_check.CHECKS,
     *weight_checks.CHECKS,
 )
-RUN_CHECKS = (*picture_checks.CHECKS, *alignment.CHECKS, *activation_checks.CHECKS, *repeat_checks.CHECKS)
+RUN_CHECKS = (
+    *picture_checks.CHECKS,
+    *alignment.CHECKS,
+    *statistics_check.CHECKS,
+    *activation_checks.CHECKS,
+    *repeat_checks.CHECKS,
+)
 EMBEDDING_CHECKS = embedding_checks.CHECKS
 THRESHOLD_CHECKS = threshold_check.CHECKS
 

@@ -139,7 +139,7 @@ def channel_order(running: Running) -> list[Finding] | Skipped:
         return [
             Finding(
                 "problem",
-                f"red and blue are swapped: the other order fits the model {ratio:.2g} times as well",
+                f"red and blue are swapped for this model: the other order fits it {ratio:.2g} times as well",
                 evidence,
             )
         ]

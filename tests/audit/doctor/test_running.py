@@ -13,7 +13,15 @@ from refnet.zoo.samples import sample_crops
 from tests.audit.doctor.patients import ask, found, running, small, with_constants
 from tests.comparison import assert_within
 
-CHECKS = ("input-range", "blank-image", "finite-activations", "live-activations", "distinct-outputs", "same-bits")
+CHECKS = (
+    "input-range",
+    "blank-image",
+    "foreign-statistics",
+    "finite-activations",
+    "live-activations",
+    "distinct-outputs",
+    "same-bits",
+)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -117,7 +125,7 @@ def test_swapped_colours_are_told_by_the_models_own_statistics(trained: Graph, p
     assert ask("channel-order", running(trained, pixels, "pictures")).status == "passed"
     severity, said, evidence = found("channel-order", running(trained, pixels[:, ::-1], "pictures"))
     assert severity == "problem"
-    assert said.startswith("red and blue are swapped: the other order fits the model ")
+    assert said.startswith("red and blue are swapped for this model: the other order fits it ")
     assert "similarity of the first two images: " in evidence
 
 
@@ -137,6 +145,19 @@ def test_images_unlike_those_of_training_are_a_warning(trained: Graph, pixels: A
     assert ask("unfamiliar-images", running(trained, pixels, "pictures")).status == "passed"
     noise = np.random.default_rng(0).integers(0, 256, pixels.shape)
     assert found("unfamiliar-images", running(trained, noise, "pictures"))[0] == "warning"
+
+
+@pytest.mark.parametrize("value", [0, 127, 255])
+def test_even_blank_images_do_not_contradict_the_statistics(value: int) -> None:
+    images = np.full((1, 3, 112, 112), value)
+    assert ask("foreign-statistics", running(small(), images, "pictures")).status == "passed"
+
+
+def test_weights_and_statistics_that_do_not_belong_together_are_named_where_they_part() -> None:
+    graph = with_constants(small(), stage2_unit1_conv1_weight=lambda array: array.__imul__(50))
+    severity, said, evidence = found("foreign-statistics", running(graph))
+    assert (severity, said) == ("problem", "weights and running statistics do not belong together")
+    assert evidence.startswith("statistics at 'stage2_unit1_bn2', the first of ")
 
 
 def test_landmarks_are_judged_where_they_are_given(pixels: Array) -> None:

@@ -1,8 +1,8 @@
 """Weights and running statistics that do not belong together: no image at all could give such numbers.
 
-On a trained MobileFaceNet and on the synthetic network at a sixteenth of its width, of all images that were tried (faces, noise, black, white, grey,
-checkerboards) none gives a divergence above 7.1 at a normalisation of maps of 14 pixels and more. Random weights with
-random statistics reach 1e38.
+On a trained MobileFaceNet and on the synthetic network at a sixteenth of its width, of all images that were tried
+(faces, noise, black, white, grey, checkerboards) none gives a divergence above 7.1 at a normalisation of maps of 14
+pixels and more. Random weights with random statistics reach 1e38.
 """
 
 from refnet.audit.doctor.finding import Check, Evidence, Finding, Skipped

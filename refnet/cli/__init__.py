@@ -29,6 +29,7 @@ _COMMANDS = {
     "embed": "Aligned face crops in, embeddings out.",
     "compare": "How alike two faces are.",
     "threshold": "One threshold in every convention of the field.",
+    "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
     "doctor": "Which of the mistakes people make with these models has been made here.",
     "diff": "Where two models differ: structure, weights, behaviour.",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from refnet.cli.console import complain, print_data, print_json, printable, say
-from refnet.cli.embed import embed_images
+from refnet.cli.embed import embed_crops
 from refnet.cli.options import (
     CacheFlag,
     EngineOption,
@@ -226,7 +226,7 @@ def _labelled(
                     raise UsageError(f"{path} was given twice, as {images[path]!r} and as {its!r}; give it once")
     failed: list[InputError] = []
     if images:
-        embedded, failed = embed_images(open_network(), list(images))
+        embedded, failed = embed_crops(open_network(), list(images))
         if embedded is not None:
             parts.append(embedded)
             labels += [images[Path(name)] for name in embedded.names]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refnet.cli.embed import crop_size
+from refnet.bulk.prepared import crop_size
 from refnet.errors import InputError
 from refnet.faces.embedding_file import EmbeddingSet, why_not_comparable
 from refnet.faces.embedding_reader import is_embeddings, read_embeddings, split_record

@@ -12,7 +12,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +277,9 @@ def _load(model: str | os.PathLike[str] | bytes, threads: int | None) -> Network
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(model)
-        return load(path, threads=threads)
+        graph = load(path).graph
+        kept = replace(graph, constants=dict(graph.constants))  # the file is gone when weights are asked for
+    return Network(kept, threads=threads, cache=True)
 
 
 def _node_arg(tensor: Tensor) -> NodeArg:

@@ -5,6 +5,7 @@ image lay on nothing. Does not cover 16-bit or CMYK images, which are refused.
 """
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,8 +17,8 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
 
 
-def read_image(path: Path) -> Array:
-    """Decode one image.
+def read_image(source: Path | BinaryIO) -> Array:
+    """Decode one image, from its file or from an open one.
 
     Returns
     -------
@@ -28,10 +29,11 @@ def read_image(path: Path) -> Array:
     InputError
         If the file is missing, is no image, is cut off, or is of a kind refnet does not read.
     """
-    if not path.exists():
+    path = source if isinstance(source, Path) else "image"
+    if isinstance(source, Path) and not source.exists():
         raise InputError(f"{path}: no such file")
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             if image.mode not in _MODES:
                 raise InputError(f"{path}: pixels are {image.mode}; expected 8-bit grey, palette or RGB")
             upright = ImageOps.exif_transpose(image)
@@ -44,7 +46,7 @@ def read_image(path: Path) -> Array:
         raise InputError(f"{path}: damaged or unreadable ({error})") from None
 
 
-def read_crop(path: Path, height: int, width: int) -> Array:
+def read_crop(source: Path | BinaryIO, height: int, width: int) -> Array:
     """Decode an aligned crop of exactly the network's size.
 
     Returns
@@ -56,7 +58,8 @@ def read_crop(path: Path, height: int, width: int) -> Array:
     InputError
         As `read_image`, and if the image has another size: a photograph must be aligned first.
     """
-    pixels = read_image(path)
+    pixels = read_image(source)
+    path = source if isinstance(source, Path) else "image"
     if pixels.shape[:2] != (height, width):
         found = f"{pixels.shape[1]} x {pixels.shape[0]}"
         raise InputError(f"{path}: the image is {found} pixels; expected an aligned {width} x {height} face crop")

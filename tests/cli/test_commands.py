@@ -39,6 +39,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "embed",
         "compare",
         "threshold",
+        "evaluate",
         "validate",
         "doctor",
         "diff",
@@ -147,7 +148,7 @@ def test_embed_prints_json_lines_without_a_file(capsys: pytest.CaptureFixture[st
 
 
 def test_embed_reads_a_list_from_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{A}\n\n{B}\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((f"{A}\n\n{B}\n").encode())))
     assert main(["embed", "-"]) == 0
     assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == [A, B]
 
@@ -162,7 +163,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_go_on(
     printed = capsys.readouterr().err
     assert "broken.png: not an image that can be read" in printed
     assert "expected an aligned 112 x 112 face crop" in printed.replace("\n", " ")
-    assert "2 of 3 images could not be read" in printed
+    assert "2 of 3 images have no embedding" in printed
     assert len((tmp_path / "e.csv").read_text().splitlines()) == 2
 
 
@@ -291,6 +292,6 @@ def test_an_interrupt_is_status_130(capsys: pytest.CaptureFixture[str], monkeypa
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("refnet.cli.embed.find_images", interrupt)
+    monkeypatch.setattr("refnet.cli.embed.image_names", interrupt)
     assert main(["embed", A]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -174,14 +174,16 @@ def shared_embeddings(gallery: Gallery) -> Iterator[tuple[tuple[str, str], tuple
 
 def ordered(labels: Sequence[str], names: Sequence[str], embeddings: Array, provenance: Provenance) -> Gallery:
     """A gallery of these entries, in its order."""
+    pairs = zip(labels, labels[1:], names, names[1:], strict=False)
+    if all(a < b or (a == b and c < d) for a, b, c, d in pairs):  # as in every file that was written
+        return Gallery(tuple(labels), tuple(names), embeddings, provenance)
     order: list[int] = []
     for _, group in groupby(
         sorted(range(len(labels)), key=lambda i: (labels[i], names[i])), lambda i: (labels[i], names[i])
     ):
         same = list(group)
         order += sorted(same, key=lambda i: embeddings[i].tobytes()) if len(same) > 1 else same
-    rows = embeddings if order == list(range(len(order))) else embeddings[order]
-    return Gallery(tuple(labels[i] for i in order), tuple(names[i] for i in order), rows, provenance)
+    return Gallery(tuple(labels[i] for i in order), tuple(names[i] for i in order), embeddings[order], provenance)
 
 
 def as_float32(embeddings: EmbeddingSet) -> Array:

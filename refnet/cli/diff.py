@@ -12,8 +12,8 @@ from refnet import zoo
 from refnet.audit.diff.behaviour import Behaviour, LayerDivergence
 from refnet.audit.diff.model_diff import ModelDiff, diff_models
 from refnet.audit.diff.weights import WeightDifference
+from refnet.bulk.prepared import crop_size
 from refnet.cli.console import print_data, print_json, printable, progress
-from refnet.cli.embed import crop_size
 from refnet.cli.options import JsonFlag, open_model
 from refnet.errors import UsageError
 from refnet.faces.image import read_crop

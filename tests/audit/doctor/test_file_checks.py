@@ -1,5 +1,6 @@
 """Checks of the file itself: each with its fault planted, and with a healthy file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from refnet.audit.doctor.patient import Patient
 from refnet.errors import ModelError
 from refnet.files import sha256
-from refnet.zoo.cards import Card, ModelFile
+from refnet.zoo.cards import find_card
 from tests.audit.doctor.patients import ask, found, initializer, rewritten, small, written
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 261036388\n" % (b"ab" * 32)
@@ -162,5 +163,7 @@ def test_finite_weights_pass(healthy: Patient) -> None:
 
 def _card(monkeypatch: pytest.MonkeyPatch, name: str, size_bytes: int, digest: str) -> None:
     """One card that the checks know."""
-    card = Card("a-card", (), "A title", "Apache-2.0", (ModelFile(name, "2022", size_bytes, digest),), ())
+    known = find_card("arcfaceresnet100-8")
+    file = replace(known.files[0], name=name, note="2022", size_bytes=size_bytes, sha256=digest)
+    card = replace(known, name="a-card", title="A title", licence="Apache-2.0", files=(file,))
     monkeypatch.setattr("refnet.audit.doctor.file_checks.cards", lambda: (card,))

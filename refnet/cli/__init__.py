@@ -26,6 +26,7 @@ app = App(
 _COMMANDS = {
     "demo": "Make or find a model, embed two faces, compare them, prove the numbers.",
     "inspect": "What a model is: layers, cost, input contract, conformance.",
+    "align": "From a photograph to aligned crops of its faces.",
     "embed": "Aligned face crops in, embeddings out.",
     "compare": "How alike two faces are.",
     "threshold": "One threshold in every convention of the field.",

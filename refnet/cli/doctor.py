@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from refnet import zoo
+from refnet.audit.doctor.alignment import found_landmarks
 from refnet.audit.doctor.checks import all_checks
 from refnet.audit.doctor.diagnosis import Diagnosis, examine
 from refnet.audit.doctor.embedding_checks import Files
@@ -21,6 +22,7 @@ from refnet.cli.console import print_data, print_json, printable, progress
 from refnet.cli.deciding import MetricOption
 from refnet.cli.options import JsonFlag, announce_compiling
 from refnet.errors import UsageError
+from refnet.faces.detect import load_detector
 from refnet.network import SIDE
 
 
@@ -30,6 +32,7 @@ def doctor(
     *,
     image: Annotated[list[Path], Parameter(negative="", consume_multiple=True)] = [],  # noqa: B006  (cyclopts reads the default)
     landmarks: Path | None = None,
+    detector: str | None = None,
     embeddings: Annotated[list[Path], Parameter(negative="", consume_multiple=True)] = [],  # noqa: B006
     threshold: float | None = None,
     metric: MetricOption = None,
@@ -47,6 +50,8 @@ def doctor(
         Aligned face crops, or one array in FILE.npy as your program feeds the network. Default: the sample portraits.
     landmarks
         FILE.json or FILE.npy: five points for each image, in the crop's pixels.
+    detector
+        Find the landmarks: a detector's file, or its card's name, such as face_detection_yunet_2023mar.
     embeddings
         Files of embeddings: .npz, .csv, .jsonl, .npy.
     threshold
@@ -58,14 +63,16 @@ def doctor(
     """
     if metric is not None and threshold is None:
         raise UsageError("--metric says how --threshold is meant; give --threshold too")
-    if landmarks is not None and not image:
-        raise UsageError("--landmarks are of images; give --image too")
+    if (landmarks is not None or detector is not None) and not image:
+        raise UsageError("landmarks are of images; give --image too")
+    if landmarks is not None and detector is not None:
+        raise UsageError("--landmarks says where they are; give it without --detector")
     if not run and image:
         raise UsageError("--image is for running the network; give it without --no-run")
     alone = model is None and not image and (embeddings or threshold is not None)
     patient = None if alone else Patient(zoo.resolve(model))
     rows = [read_rows(path) for path in embeddings]
-    running, why_not = _running(patient, image, landmarks) if run else (None, "--no-run")
+    running, why_not = _running(patient, image, landmarks, detector) if run else (None, "--no-run")
     with progress("examining", len(all_checks())) as advance:
         diagnosis = examine(
             patient,
@@ -83,7 +90,9 @@ def doctor(
     return 0 if diagnosis.healthy else 1
 
 
-def _running(patient: Patient | None, image: list[Path], landmarks: Path | None) -> tuple[Running | None, str]:
+def _running(
+    patient: Patient | None, image: list[Path], landmarks: Path | None, detector: str | None
+) -> tuple[Running | None, str]:
     """What is to be run, or why nothing can be."""
     if patient is None:
         return None, "no model was given"
@@ -94,6 +103,10 @@ def _running(patient: Patient | None, image: list[Path], landmarks: Path | None)
     images, names, origin = read_fed(image, height or SIDE, width or SIDE)
     count = 1 if images.ndim == 3 else len(images)
     points = None if landmarks is None else read_landmarks(landmarks, names, count)
+    if detector is not None:
+        if origin != "pictures":
+            raise UsageError("--detector looks at pictures; give landmarks of an array with --landmarks")
+        points = found_landmarks(images, load_detector(detector))
     return Running(patient.network, images, names, origin, points), ""
 
 

@@ -78,7 +78,8 @@ def test_json_lists_every_check(capsys: pytest.CaptureFixture[str], healthy: str
 
 
 def test_pictures_and_landmarks_are_looked_at(capsys: pytest.CaptureFixture[str], tmp_path: Path, healthy: str) -> None:
-    (tmp_path / "l.json").write_text(json.dumps([[[0, 0]] * 5] * 2))
+    turned = [[60, 40], [60, 70], [50, 55], [30, 40], [30, 70]]
+    (tmp_path / "l.json").write_text(json.dumps([turned] * 2))
     assert main(["doctor", healthy, "--image", A, B, "--landmarks", str(tmp_path / "l.json")]) == 1
     assert "problem alignment: crops are not aligned" in capsys.readouterr().out
 
@@ -120,7 +121,11 @@ def test_a_threshold_is_looked_at_alone(capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "message"),
     [
         (["doctor", "m.onnx", "--metric", "l2"], "--metric says how --threshold is meant"),
-        (["doctor", "m.onnx", "--landmarks", "l.json"], "--landmarks are of images"),
+        (["doctor", "m.onnx", "--landmarks", "l.json"], "landmarks are of images"),
+        (
+            ["doctor", "m.onnx", "--image", "a.png", "--landmarks", "l.json", "--detector", "d"],
+            "give it without --detector",
+        ),
         (["doctor", "m.onnx", "--no-run", "--image", "a.png"], "give it without --no-run"),
         (["diff", "a.onnx", "b.onnx", "--no-run", "--image", "a.png"], "give it without --no-run"),
         (["diff", "a.onnx"], "requires an argument"),

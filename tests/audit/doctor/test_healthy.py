@@ -1,20 +1,17 @@
 """Healthy models pass clean: no problem and no warning, whatever the doctor asks."""
 
-import io
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from refnet.audit.doctor.diagnosis import Diagnosis, examine
 from refnet.audit.doctor.patient import Patient
 from refnet.audit.doctor.running import Running
-from refnet.graph import Array
 from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_crops
 from tests import localdata
+from tests.audit.doctor.photographs import lfw
 
 MXNET, TORCH = "models/mobilefacenet-arcface-mxnet.onnx", "models/mobilefacenet-arcface-opset19.onnx"
 
@@ -29,14 +26,6 @@ def _examined(path: Path) -> Diagnosis:
     patient = Patient(path)
     assert patient.network is not None
     return examine(patient, Running(patient.network, sample_crops(), (), "samples"))
-
-
-def _faces(count: int) -> Array:
-    """Aligned photographs of LFW."""
-    bins, _ = pickle.loads(localdata.path("lfw/lfw-fold1.bin").read_bytes(), encoding="bytes")
-    return np.stack([np.asarray(Image.open(io.BytesIO(bytes(it))).convert("RGB")) for it in bins[:count]]).transpose(
-        0, 3, 1, 2
-    )
 
 
 def test_the_narrow_synthetic_model_is_healthy(narrow_path: Path) -> None:
@@ -60,15 +49,15 @@ def test_trained_relatives_are_healthy(name: str) -> None:
 def test_trained_relatives_fed_with_faces_are_healthy(name: str) -> None:
     patient = Patient(localdata.path(name))
     assert patient.network is not None
-    assert _clean(examine(patient, Running(patient.network, _faces(4), (), "pictures")))
-    fed = patient.network.contract.prepare(_faces(4))
+    assert _clean(examine(patient, Running(patient.network, lfw(4), (), "pictures")))
+    fed = patient.network.contract.prepare(lfw(4))
     assert _clean(examine(patient, Running(patient.network, fed, (), "array")))
 
 
 def test_a_trained_model_knows_the_order_of_channels_from_single_photographs() -> None:
     network = Patient(localdata.path(MXNET)).network
     assert network is not None
-    for face in _faces(40)[:, np.newaxis]:
+    for face in lfw(40)[:, np.newaxis]:
         given = Running(network, face, (), "pictures").first_statistics(face.astype(np.float64))
         swapped = Running(network, face, (), "pictures").first_statistics(face[:, ::-1].astype(np.float64))
         assert given is not None

@@ -161,7 +161,7 @@ def test_weights_and_statistics_that_do_not_belong_together_are_named_where_they
 
 
 def test_landmarks_are_judged_where_they_are_given(pixels: Array) -> None:
-    assert ask("alignment", running(small())).reason == "no landmarks were given (--landmarks)"
+    assert ask("alignment", running(small())).reason.startswith("no landmarks were given")
     right = np.stack([ARCFACE, ARCFACE])
     assert ask("alignment", running(small(), pixels, "pictures", landmarks=right)).status == "passed"
     assert found("alignment", running(small(), pixels, "pictures", landmarks=right + 20))[0] == "problem"

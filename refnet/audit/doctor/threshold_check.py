@@ -8,13 +8,13 @@ from refnet.faces.thresholds import CONVENTIONS, METRICS, Metric, convert
 # Value, convention, who publishes it.
 PUBLISHED: tuple[tuple[float, Metric, str], ...] = (
     (0.3, "half_cosine_distance", "Open Model Zoo's demo, -t_id"),
-    (0.4, "cosine", "insightface's demo"),
+    (0.4, "cosine", "insightface's GUI"),
     (0.363, "cosine", "OpenCV's SFace"),
     (1.128, "l2", "OpenCV's SFace"),
     (0.68, "cosine_distance", "deepface, ArcFace by cosine"),
     (1.13, "l2", "deepface, ArcFace by euclidean_l2"),
     (0.39, "angular", "deepface, ArcFace by angular"),
-    (1.24, "squared_l2", "insightface, before 2020"),
+    (1.24, "squared_l2", "insightface's older examples"),
 )
 STRICTEST, LOOSEST = 0.7, 0.15  # cosines between which every published threshold of ArcFace lies, with room
 

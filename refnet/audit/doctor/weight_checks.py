@@ -148,7 +148,7 @@ def fix_gamma(patient: Patient) -> list[Finding] | Skipped:
     """The gamma of the final normalisation, which MXNet takes for 1 whatever is stored.
 
     MXNet, src/operator/nn/batch_norm.cc: with fix_gamma the weight is 1. Its exporter writes the stored array;
-    insightface's symbols set fix_gamma on every final BatchNormalization, and arcface_torch fixes it at 1.
+    the final BatchNormalization of LResNet-E-IR has fix_gamma set, and arcface_torch fixes its weight at 1.
     """
     if patient.graph is None:
         return UNREADABLE

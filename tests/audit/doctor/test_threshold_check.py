@@ -14,7 +14,7 @@ def test_published_thresholds_pass_in_their_own_unit(value: float, metric: str) 
 def test_a_value_no_cosine_can_have_is_a_problem() -> None:
     severity, said, evidence = found("threshold-unit", Said(1.24, "cosine"))
     assert (severity, said) == ("problem", "1.24 cannot be a cosine")
-    assert "insightface, before 2020: 1.24 as squared_l2 is the cosine 0.38" in evidence
+    assert "insightface's older examples: 1.24 as squared_l2 is the cosine 0.38" in evidence
 
 
 def test_a_published_value_in_another_unit_is_a_warning() -> None:

@@ -32,6 +32,8 @@ _COMMANDS = {
     "threshold": "One threshold in every convention of the field.",
     "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "doctor": "Which of the mistakes people make with these models has been made here.",
+    "diff": "Where two models differ: structure, weights, behaviour.",
     "trace": "Write the tensors inside the network to a file.",
 }
 for _name, _help in _COMMANDS.items():

@@ -41,6 +41,8 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "threshold",
         "evaluate",
         "validate",
+        "doctor",
+        "diff",
         "trace",
         "models",
         "models make",

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refnet.audit.doctor.embedding_checks import CHECKS, Files, effective_rank, mean_cosine
+from refnet.audit.doctor.embedding_checks import CHECKS, Files
 from refnet.audit.doctor.embedding_rows import read_rows
+from refnet.audit.doctor.embedding_spread import effective_rank, mean_cosine
 from refnet.errors import InputError
 from refnet.faces.embedding_file import EmbeddingSet, write_embeddings
 from refnet.graph import Array

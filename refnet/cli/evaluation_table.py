@@ -81,7 +81,7 @@ def print_evaluation(result: Evaluation, embedded: PairEmbeddings) -> None:
 
 
 def _right(correct: int, result: Evaluation, protocol: str) -> str:
-    unmixed = "; NOT comparable, the folds are not mixed" if protocol in result.cautions else ""
+    unmixed = "; NOT comparable: unmixed folds" if protocol in result.cautions else ""
     return f"{correct:,} of {result.count:,} right{unmixed}"
 
 

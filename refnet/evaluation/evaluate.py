@@ -120,13 +120,13 @@ def _cautions(same: Array, protocols: Container[str]) -> dict[str, str]:
     lopsided = sum(same[test].all() or not same[test].any() for _, test in contiguous_folds(len(same)))
     if "insightface" in protocols and lopsided:
         said["insightface"] = (
-            f"InsightFace's accuracy is not what it is on mixed folds: {lopsided} of {FOLDS} folds hold pairs of one kind "
+            f"InsightFace's accuracy cannot be compared with that of mixed folds: {lopsided} of {FOLDS} folds hold pairs of one kind "
             "only, and have their threshold from folds of another mixture"
         )
     shares = [float(same[train].mean()) for train, _ in equal_subsets(len(same))]
     if "omz" in protocols and max(abs(share - 0.5) for share in shares) > MIXTURE:
         said["omz"] = (
-            "Open Model Zoo's accuracy is not what it is on mixed folds: its threshold is a median, made for as many "
+            "Open Model Zoo's accuracy cannot be compared with that of mixed folds: its threshold is a median, made for as many "
             f"genuine as impostor pairs; here {min(shares):.3f} to {max(shares):.3f} of those it is taken from are genuine"
         )
     return said

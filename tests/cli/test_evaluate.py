@@ -140,7 +140,7 @@ def test_unmixed_folds_are_told_beside_the_number_and_in_json(
     path.write_bytes(pickle.dumps(([images[2 * k + n] for k in order for n in (0, 1)], [same[k] for k in order]), 4))
     assert main(["evaluate", str(path), "-m", str(narrow_path)]) == 0
     said = capsys.readouterr()
-    assert said.out.count("NOT comparable, the folds are not mixed") == 2
+    assert said.out.count("NOT comparable: unmixed folds") == 2
     assert "10 of 10 folds hold pairs of one kind only" in said.err
     assert main(["evaluate", str(path), "-m", str(narrow_path), "--json"]) == 0
     assert {*json.loads(capsys.readouterr().out)["cautions"]} == {"insightface", "omz"}

@@ -46,6 +46,14 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
+def check_place(path: Path) -> None:
+    """Refuse a path that no file can take, before any work is done for it."""
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+
+
 def sha256(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:

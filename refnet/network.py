@@ -133,7 +133,7 @@ class Network:
         return self.graph.outputs[0].name
 
     @cached_property
-    def _fixed_batch(self) -> int | None:
+    def fixed_batch(self) -> int | None:
         """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
         declared = self.graph.inputs[0].shape
         one = declared[0] or 1
@@ -185,9 +185,9 @@ class Network:
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
-        if self._fixed_batch not in (None, len(x)):
+        if self.fixed_batch not in (None, len(x)):
             raise ShapeError(
-                f"there are {len(x)} images; the model computes {self._fixed_batch} at a time, because a tensor in it "
+                f"there are {len(x)} images; the model computes {self.fixed_batch} at a time, because a tensor in it "
                 "mixes the batch with other axes"
             )
         if self.contract.inside and (low < 0 or high > 255):

@@ -54,6 +54,9 @@ class NpzFile:
     def __exit__(self, *_: object) -> None:
         self._archive.close()
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
     def array(self, name: str) -> Array:
         """One array by its name.
 

@@ -11,6 +11,7 @@ faces gives each the name ``NAME#1``, ``NAME#2``, ... Floats are written so that
 """
 
 import csv
+import importlib
 import io
 import json
 import zipfile
@@ -51,7 +52,7 @@ def check_output(path: Path) -> None:
     if suffix not in _WRITERS:
         raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected {', '.join(_WRITERS)}")
     if suffix == ".parquet":
-        _pyarrow()
+        pyarrow("pyarrow")
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder; give a file name")
     if not path.parent.is_dir():
@@ -77,11 +78,11 @@ def json_line(row: Row, provenance: Provenance) -> str:
 
 
 def _norms(rows: Sequence[Row]) -> Array:
-    return EmbeddingSet((), np.stack([row.embedding for row in rows]), _NOWHERE).norms
+    return EmbeddingSet((), np.array([row.embedding for row in rows], np.float32), _NOWHERE).norms
 
 
 def _units(rows: Sequence[Row]) -> Array:
-    return EmbeddingSet((), np.stack([row.embedding for row in rows]), _NOWHERE).unit_embeddings
+    return EmbeddingSet((), np.array([row.embedding for row in rows], np.float32), _NOWHERE).unit_embeddings
 
 
 _NOWHERE = Provenance("", "", "", "", "", "", "")
@@ -154,12 +155,10 @@ def _write_jsonl(file: BinaryIO, rows: Rows, provenance: Provenance) -> None:
 
 
 def _write_parquet(file: BinaryIO, rows: Rows, provenance: Provenance) -> None:
-    _pyarrow()
-    from pyarrow import parquet
-
+    parquet = pyarrow("pyarrow.parquet")
     writer = None
     for some in _batches(rows):
-        table = parquet_table(some, provenance)
+        table = parquet_table(some, provenance, len(some[0].embedding))
         writer = writer or parquet.ParquetWriter(file, table.schema, compression="zstd")
         writer.write_table(table)
     if writer is None:
@@ -167,10 +166,9 @@ def _write_parquet(file: BinaryIO, rows: Rows, provenance: Provenance) -> None:
     writer.close()
 
 
-def parquet_table(rows: Sequence[Row], provenance: Provenance) -> Any:
-    """Rows as a pyarrow Table, its provenance in the metadata of the schema."""
-    pa = _pyarrow()
-    width = len(rows[0].embedding)
+def parquet_table(rows: Sequence[Row], provenance: Provenance, width: int) -> Any:
+    """Rows as a pyarrow Table, embeddings of `width` numbers, the provenance in the metadata of the schema."""
+    pa = pyarrow("pyarrow")
 
     def lists(values: Iterable[Array | None], size: int) -> Any:
         flat = [None if value is None else value.reshape(-1).tolist() for value in values]
@@ -182,7 +180,7 @@ def parquet_table(rows: Sequence[Row], provenance: Provenance) -> Any:
     columns = {
         "name": pa.array([_as_text(name_of(row)) for row in rows], pa.string()),
         "face": pa.array([row.face for row in rows], pa.int32()),
-        "embedding": matrix(np.stack([row.embedding for row in rows])),
+        "embedding": matrix(np.array([row.embedding for row in rows], np.float32)),
         "unit_embedding": matrix(_units(rows)),
         "norm": pa.array(_norms(rows), pa.float32()),
         "box": lists((row.box for row in rows), 4),
@@ -198,13 +196,12 @@ def _as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _pyarrow() -> Any:
-    """The pyarrow package."""
+def pyarrow(module: str) -> Any:
+    """A module of the pyarrow package, which is an extra."""
     try:
-        import pyarrow
+        return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError('writing .parquet needs pyarrow; install it: pip install "refnet[parquet]"') from error
-    return pyarrow
+        raise MissingExtraError('writing Parquet needs pyarrow; install it: pip install "refnet[parquet]"') from error
 
 
 _WRITERS: dict[str, Callable[[BinaryIO, Rows, Provenance], None]] = {

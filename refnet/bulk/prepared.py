@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refnet.errors import InputError
+from refnet.errors import InputError, ModelError
 from refnet.faces.image import read_crop
 from refnet.graph import Array
+from refnet.network import Network
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class Stamp:
 
 
 @dataclass(frozen=True)
+class Found:
+    """The faces of an image, and sentences about what was left out of it."""
+
+    faces: tuple[FoundFace, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Prepared:
     """An image: its faces, or why there is none."""
 
@@ -43,18 +52,20 @@ class Prepared:
     stamp: Stamp
     faces: tuple[FoundFace, ...] = ()
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
-Preparation = Callable[[str], tuple[FoundFace, ...]]  # raises InputError where there is no face to be had
+Preparation = Callable[[str], Found]  # raises InputError where there is no face to be had
 
 
 def prepare(name: str, how: Preparation) -> Prepared:
     """Prepare one image; what is wrong with it becomes its reason."""
     stamp = stamp_of(name)
     try:
-        return Prepared(name, stamp, how(name))
+        found = how(name)
     except InputError as error:
         return Prepared(name, stamp, (), str(error))
+    return Prepared(name, stamp, found.faces, "", found.notes)
 
 
 def stamp_of(name: str) -> Stamp:
@@ -66,6 +77,17 @@ def stamp_of(name: str) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
-def aligned_crops(height: int, width: int) -> Preparation:
-    """Take every image as an aligned crop of exactly this size."""
-    return lambda name: (FoundFace(read_crop(Path(name), height, width)),)
+def crop_size(network: Network) -> tuple[int, int]:
+    """Height and width of the crops a network takes."""
+    _, height, width = network.contract.shape
+    if height is None or width is None:
+        raise ModelError(
+            f"the model leaves the size of {network.contract.name} open; expected a fixed height and width"
+        )
+    return height, width
+
+
+def aligned_crops(network: Network) -> Preparation:
+    """Take every image as an aligned crop of exactly the network's size."""
+    height, width = crop_size(network)
+    return lambda name: Found((FoundFace(read_crop(Path(name), height, width)),))

@@ -27,10 +27,13 @@ _COMMANDS = {
     "demo": "Make or find a model, embed two faces, compare them, prove the numbers.",
     "inspect": "What a model is: layers, cost, input contract, conformance.",
     "align": "From a photograph to aligned crops of its faces.",
-    "embed": "Aligned face crops in, embeddings out.",
+    "embed": "Photographs or aligned crops in, embeddings out, at any number of them.",
     "compare": "How alike two faces are.",
     "threshold": "One threshold in every convention of the field.",
+    "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "doctor": "Which of the mistakes people make with these models has been made here.",
+    "diff": "Where two models differ: structure, weights, behaviour.",
     "trace": "Write the tensors inside the network to a file.",
 }
 for _name, _help in _COMMANDS.items():

@@ -12,17 +12,28 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from refnet.bulk.ledger import Ledger, ledger_path, remove_ledger, rows_of
-from refnet.bulk.outputs import check_output, json_line, write_rows
+from refnet.bulk.cluster import Job, run_on_cluster
+from refnet.bulk.ledger import Ledger, Row, ledger_path, remove_ledger, rows_of
+from refnet.bulk.outputs import check_output, json_line, name_of, write_rows
+from refnet.bulk.partitions import SIZE, DataSet, Outcome, Partition, compute_partition, partitions
+from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import Preparation, aligned_crops, stamp_of
 from refnet.bulk.run import Done, embed_images
 from refnet.bulk.sources import image_names
 from refnet.cli.console import complain, printable, progress, say
-from refnet.cli.options import CacheFlag, EngineOption, MemoryOption, ModelOption, ThreadsOption, open_model
-from refnet.errors import InputError, ModelError, UsageError
+from refnet.cli.options import (
+    ALIGNED,
+    CacheFlag,
+    EngineOption,
+    MemoryOption,
+    ModelOption,
+    PhotographOptions,
+    ThreadsOption,
+    open_model,
+)
+from refnet.errors import InputError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.files import replacing
-from refnet.graph import Array
 from refnet.network import Network
 from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
 
@@ -35,15 +46,18 @@ def embed(
     list_file: Annotated[Path | None, Parameter(name="--list")] = None,
     failures: Path | None = None,
     restart: Annotated[bool, Parameter(negative="")] = False,
+    cluster: str | None = None,
+    partition_size: int = SIZE,
     batch: int = 32,
     workers: int | None = None,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
     memory: MemoryOption = "default",
     cache: CacheFlag = True,
 ) -> int:
-    """Compute the embeddings of face images.
+    """Compute the embeddings of faces: of aligned crops, or with --faces of photographs.
 
     With an output file, what is done is kept beside it as it is done, in FILE.partial: a run that was interrupted, in
     whatever way, goes on where it was when the same command is given again. The file is the same to the bit whatever
@@ -54,29 +68,44 @@ def embed(
     inputs
         Image files, folders (at any depth), and patterns; `-` reads a list of them from stdin, one a line.
     output
-        FILE.npz, FILE.csv, FILE.jsonl or FILE.parquet. Default: JSON lines on stdout.
+        FILE.npz, FILE.csv, FILE.jsonl or FILE.parquet; or FOLDER, a name without a suffix, for a Parquet data set of
+        partitions. Default: JSON lines on stdout.
     list_file
         A file with a list of inputs, one a line.
     failures
         FILE.csv to write the images without an embedding to, and why.
     restart
         Forget what an interrupted run has done.
+    cluster
+        Address of a dask.distributed scheduler, whose workers do the work: tcp://host:8786. Needs -o FOLDER.
+    partition_size
+        Images of a partition.
     batch
         Images computed and kept together; changes no bit.
     workers
         Threads that decode ahead of the network; changes no bit. Default: one a usable core.
     """
-    for name, number in (("--batch", batch), ("--workers", workers)):
+    for name, number in (("--batch", batch), ("--workers", workers), ("--partition-size", partition_size)):
         if number is not None and number < 1:
             raise UsageError(f"{name} is {number}; expected at least 1")
-    if output is not None:
+    if output is not None and output.suffix:
         check_output(output)
+    if cluster is not None and (output is None or output.suffix):
+        raise UsageError(
+            f"--cluster writes a folder of partitions; give -o FOLDER, a name without a suffix, not {output}"
+        )
     names = image_names(_entries(inputs or [], list_file))
     network = open_model(model, engine, threads, memory, cache)
-    how, origin = aligned_crops(*crop_size(network)), provenance(network, ALIGNED_CROPS)
-    work = Work(network, names, how, batch, workers or len(os.sched_getaffinity(0)))
+    way = photographs.how or aligned_crops
+    if photographs.how:
+        say(photographs.how.pipeline(network).selection)
+    origin = origin_of(network, photographs.how)
+    work = Work(network, names, way(network), batch, workers or len(os.sched_getaffinity(0)))
     if output is None:
         count, failed = _to_stdout(work, origin)
+    elif not output.suffix:
+        job = Job(str(network.graph.source.path), engine, threads, memory, cache, way, origin, batch, work.workers)
+        count, failed = _to_data_set(work, job, output, cluster, partition_size, restart=restart)
     else:
         count, failed = _to_file(work, origin, output, restart=restart)
     if failures is not None:
@@ -118,6 +147,8 @@ class Work:
                 for image, _ in batch:
                     if image.reason:
                         complain(printable(image.reason))
+                    for note in image.notes:
+                        say(printable(note))
                     advance()
 
             embed_images(self.network, names(), self.how, kept, batch=self.batch, workers=self.workers)
@@ -155,6 +186,55 @@ def _to_file(work: Work, origin: Provenance, output: Path, *, restart: bool) -> 
     return images, failed
 
 
+def _to_data_set(
+    work: Work, job: Job, folder: Path, cluster: str | None, size: int, *, restart: bool
+) -> tuple[int, Failures]:
+    """Partition by partition, here or on a cluster; how many images there were, and those without an embedding."""
+    data_set, tally = DataSet(folder, job.origin, restart=restart), Tally()
+    failed: Failures = []
+    with progress("embedding", None) as advance:
+
+        def count(images: int, faces: int, failures: Iterable[tuple[str, str]]) -> None:
+            tally.faces += faces
+            failed.extend(failures)
+            advance(images)
+
+        def keep(outcome: Outcome) -> None:
+            data_set.keep(outcome)
+            for _, reason in outcome.failures:
+                complain(printable(reason))
+            count(outcome.images, outcome.faces, outcome.failures)
+
+        def unfinished() -> Iterator[Partition]:
+            for part in partitions(work.names, size):
+                tally.partitions, tally.images = tally.partitions + 1, tally.images + len(part.names)
+                found = data_set.done(part)
+                if found is None:
+                    yield part
+                else:
+                    count(len(part.names), *found)
+
+        if cluster is not None:
+            run_on_cluster(cluster, job, unfinished(), keep)
+        else:
+            for part in unfinished():
+                keep(
+                    compute_partition(part, work.network, work.how, job.origin, batch=work.batch, workers=work.workers)
+                )
+    data_set.finish(tally.partitions)
+    say(f"{tally.faces} embeddings in {tally.partitions} partitions in {folder}")
+    return tally.images, sorted(failed)
+
+
+@dataclass
+class Tally:
+    """How much there is."""
+
+    partitions: int = 0
+    images: int = 0
+    faces: int = 0
+
+
 def _write_failures(path: Path, failed: Failures) -> None:
     """A table of images without an embedding."""
     with replacing(path) as file:
@@ -163,36 +243,36 @@ def _write_failures(path: Path, failed: Failures) -> None:
         text.detach()
 
 
-def embed_crops(network: Network, paths: list[Path]) -> tuple[EmbeddingSet | None, list[InputError]]:
-    """Embed aligned crops; one that cannot be read is named, and the others go on.
+def origin_of(network: Network, how: Photographs | None) -> Provenance:
+    """Where embeddings come from: the model, and how images become crops."""
+    return provenance(network, ALIGNED_CROPS if how is None else how.pipeline(network).description)
+
+
+def embed_paths(
+    network: Network, paths: list[Path], how: Photographs | None = None
+) -> tuple[list[Row], list[InputError]]:
+    """Embed the faces of images; one that cannot be used is named, and the others go on.
 
     Returns
     -------
-    The embeddings, None if there are none; and what was wrong with the images that could not be read.
+    A row for each face, in the order of the paths; and what was wrong with the images that have none.
     """
-    names: list[str] = []
-    rows: list[Array] = []
+    rows: list[Row] = []
     failed: list[InputError] = []
 
     def keep(batch: list[Done]) -> None:
         for image, embeddings in batch:
-            names.extend([image.name] * len(embeddings))
-            rows.extend(embeddings)
+            rows.extend(rows_of(image, embeddings))
             failed.extend([InputError(image.reason)] * bool(image.reason))
 
     workers = len(os.sched_getaffinity(0))
-    Work(network, map(str, paths), aligned_crops(*crop_size(network)), 32, workers).run(keep)
-    return (EmbeddingSet(tuple(names), np.stack(rows), provenance(network)) if rows else None), failed
+    Work(network, map(str, paths), (how or aligned_crops)(network), 32, workers).run(keep)
+    return rows, failed
 
 
-def crop_size(network: Network) -> tuple[int, int]:
-    """Height and width of the crops a network takes."""
-    _, height, width = network.contract.shape
-    if height is None or width is None:
-        raise ModelError(
-            f"the model leaves the size of {network.contract.name} open; expected a fixed height and width"
-        )
-    return height, width
+def embedding_set(rows: list[Row], origin: Provenance) -> EmbeddingSet:
+    """Rows as a set."""
+    return EmbeddingSet(tuple(map(name_of, rows)), np.stack([row.embedding for row in rows]), origin)
 
 
 def _entries(inputs: list[str], list_file: Path | None) -> Iterator[str]:

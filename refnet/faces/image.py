@@ -134,7 +134,7 @@ def _too_large(found: str) -> str:
     return f"the image has {found}; the limit is {MAX_PIXELS // 10**6} million. Scale it down first"
 
 
-def read_crop(path: Path, height: int, width: int) -> Array:
+def read_crop(source: Source, height: int, width: int) -> Array:
     """Decode an aligned crop of exactly the network's size.
 
     Returns
@@ -146,7 +146,8 @@ def read_crop(path: Path, height: int, width: int) -> Array:
     InputError
         As `read_image`, and if the image has another size: a photograph must be aligned first.
     """
-    pixels = read_image(path)
+    pixels = read_image(source)
+    path = source if isinstance(source, (str, Path)) else "the image"
     if pixels.shape[:2] != (height, width):
         found = f"{pixels.shape[1]} x {pixels.shape[0]}"
         raise InputError(f"{path}: the image is {found} pixels; expected an aligned {width} x {height} face crop")

@@ -29,8 +29,23 @@ class SyntheticFile:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A published figure: what was measured, on which data, by which protocol.
+
+    `value` is a fraction; `pairs` the number of pairs it was measured on.
+    """
+
+    metric: str
+    dataset: str
+    protocol: str
+    value: float
+    pairs: int
+    source: str
+
+
+@dataclass(frozen=True)
 class Card:
-    """A model: its names, its files, its licence."""
+    """A model: its names, its files, its licence, what was published of it."""
 
     name: str
     aliases: tuple[str, ...]
@@ -38,6 +53,7 @@ class Card:
     licence: str
     files: tuple[ModelFile, ...]
     synthetic: tuple[SyntheticFile, ...]
+    figures: tuple[Figure, ...]
 
 
 @cache
@@ -56,10 +72,16 @@ def find_card(name: str) -> Card:
     raise UsageError(f"no model is called {name!r}; known are {', '.join(card.name for card in cards())}")
 
 
+def card_of(sha256: str) -> Card | None:
+    """The card of a published file, by the file's digest."""
+    return next((card for card in cards() if any(file.sha256 == sha256 for file in card.files)), None)
+
+
 def _card(table: dict[str, object]) -> Card:
     """A card from its TOML; a field too many or too few is an error here, not later."""
     fields: dict[str, object] = dict(table)
     fields["aliases"] = tuple(fields.get("aliases", ()))  # type: ignore[arg-type]
     fields["files"] = tuple(ModelFile(**entry) for entry in fields.get("files", ()))  # type: ignore[attr-defined]
     fields["synthetic"] = tuple(SyntheticFile(**entry) for entry in fields.get("synthetic", ()))  # type: ignore[attr-defined]
+    fields["figures"] = tuple(Figure(**entry) for entry in fields.get("figures", ()))  # type: ignore[attr-defined]
     return Card(**fields)  # type: ignore[arg-type]

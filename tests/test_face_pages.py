@@ -10,6 +10,8 @@ import pytest
 from refnet.compat import onnxruntime as session_module
 from refnet.compat.insightface import ArcFaceONNX
 from refnet.faces.calibration import read_calibration
+from refnet.faces.detect import LIMIT
+from refnet.faces.detect.kinds import SCRFD, YUNET
 from refnet.faces.gallery import write_gallery
 from refnet.faces.landmarks import photograph_key, read_landmarks
 from refnet.faces.pipeline import Status
@@ -49,6 +51,14 @@ def test_the_landmarks_it_shows_can_be_read(tmp_path):
         (tmp_path / f"x.{form}").write_text(shown)
         sidecar = read_landmarks(tmp_path / f"x.{form}")
         assert sidecar[photograph_key(tmp_path / "anna.jpg")][0].landmarks[0].tolist() == [30.1, 51.2]
+
+
+def test_the_table_of_detectors_says_what_is_used():
+    text = (DOCS / "detection.md").read_text()
+    for kind in (YUNET, SCRFD):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {kind.name}")]
+        assert row.endswith(f"| {kind.threshold} | {kind.overlap} |")
+    assert f"more than {LIMIT} pixels" in text
 
 
 def test_every_status_of_a_photograph_is_in_the_table():

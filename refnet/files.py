@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +49,41 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
 def sha256(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
+    return digest(path, "sha256")
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """A file's digest, in hexadecimal; a file that stays as it is, is read once in a process.
+
+    The file system tells whether it stayed: its device, inode, size, and times of change to the nanosecond. That is not
+    relied on where the last change is so young that another one could bear the same time, nor from one process to the
+    next: on a decaying disk the bytes change and nothing tells, and what is computed has to come from the bytes whose
+    digest it bears.
+
+    Parameters
+    ----------
+    algorithm : str
+        As `hashlib` calls it: "sha256", "sha384".
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        before = _state(file)
+        if (algorithm, before) in _digests:
+            return _digests[algorithm, before]
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+        settled = time.time_ns() - max(before[-2:]) > _SETTLED_NS
+        if settled and _state(file) == before:
+            _digests[algorithm, before] = found
+        return found
+
+
+_SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system, FAT's
+_digests: dict[tuple[str, tuple[int, ...]], str] = {}
+
+
+def _state(file: BinaryIO) -> tuple[int, ...]:
+    """What the file system tells of an open file that changes whenever its content does."""
+    told = os.fstat(file.fileno())
+    return (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns)
 
 
 def _sync_folder(folder: Path) -> None:

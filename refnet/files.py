@@ -40,7 +40,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         if durable:
-            _sync_folder(path.parent)
+            sync(path.parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
     finally:
@@ -86,9 +86,9 @@ def _state(file: BinaryIO) -> tuple[int, ...]:
     return (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Wait until a folder's names are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -14,9 +14,9 @@ from refnet.zoo.identify import departure, which
 DEFAULT_MODEL = "arcfaceresnet100-8"
 
 
-def model_folder(card: Card) -> Path:
-    """Where the card's files are kept."""
-    return cache_folder("models") / card.name
+def model_folder(card: Card, cache: Path | None = None) -> Path:
+    """Where the card's files are kept; `cache` is another cache than the usual one."""
+    return (cache / "models" if cache else cache_folder("models")) / card.name
 
 
 def synthetic_path(card: Card, seed: int, spatial: int) -> Path:

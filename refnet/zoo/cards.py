@@ -106,9 +106,7 @@ class Card:
 @cache
 def cards() -> tuple[Card, ...]:
     """Every card, by name."""
-    folder = resources.files("refnet.zoo") / "cards"
-    texts = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    return tuple(_card(tomllib.loads(text)) for _, text in texts)
+    return tuple(_card(tomllib.loads(text)) for text in _texts())
 
 
 def find_card(name: str) -> Card:
@@ -122,6 +120,13 @@ def find_card(name: str) -> Card:
 def card_of(sha256: str) -> Card | None:
     """The card of a published file, by the file's digest; an empty digest is no file's."""
     return next((card for card in cards() if any(sha256 and file.sha256 == sha256 for file in card.files)), None)
+
+
+def _texts() -> list[str]:
+    """The cards' files, by name."""
+    folder = resources.files("refnet.zoo") / "cards"
+    found = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return [text for _, text in found]
 
 
 def _card(table: dict[str, Any]) -> Card:

@@ -36,7 +36,8 @@ def identify(path: Path) -> Identity | None:
         If there is no file, or it cannot be read.
     """
     for card in cards():
-        for file in (*card.files, *card.synthetic):
+        files: tuple[ModelFile | SyntheticFile, ...] = (*card.files, *card.synthetic)
+        for file in files:
             if matches(path, file):
                 return Identity(card, file)
     return None

@@ -35,8 +35,10 @@ def known(*cards: Card) -> Iterator[None]:
     module = sys.modules["refnet.zoo.cards"]
     with patch.object(module, "_texts", lambda: [_toml(card) for card in cards]):
         module.cards.cache_clear()
-        yield
-    module.cards.cache_clear()
+        try:
+            yield
+        finally:
+            module.cards.cache_clear()
 
 
 def parts(folder: Path) -> list[Path]:

@@ -59,7 +59,7 @@ def test_a_missing_model_is_told_with_every_way_to_get_it() -> None:
 
 
 def test_the_quantised_sibling_is_known_and_refused() -> None:
-    with pytest.raises(UnsupportedModelError, match="arcfaceresnet100-11-int8 is known and refused: .*8-bit integers"):
+    with pytest.raises(UnsupportedModelError, match=r"arcfaceresnet100-11-int8 is known and refused: .*8-bit integers"):
         resolve("arcfaceresnet100-11-int8")
 
 

@@ -93,5 +93,5 @@ def test_a_card_is_found_by_its_files_digest_and_not_by_none() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="no model is called 'vgg'; known are .*arcfaceresnet100-8.*w600k_r50"):
+    with pytest.raises(UsageError, match=r"no model is called 'vgg'; known are .*arcfaceresnet100-8.*w600k_r50"):
         find_card("vgg")

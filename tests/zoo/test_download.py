@@ -262,7 +262,7 @@ def test_a_redirect_does_not_lead_to_a_local_file(server: Server, part: Path, tm
 def test_only_http_is_spoken(part: Path, url: str) -> None:
     with (
         requests.Session() as session,
-        pytest.raises(MirrorError, match="this is no http or https address; .* `refnet models import`"),
+        pytest.raises(MirrorError, match=r"this is no http or https address; .* `refnet models import`"),
     ):
         receive(session, url, part, size_bytes=1, timeout_seconds=1)
 
@@ -290,7 +290,7 @@ def test_a_full_disk_is_said_and_is_not_the_mirrors_fault(server: Server) -> Non
 
 def test_a_part_that_cannot_be_made_is_said(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UsageError, match="cannot write .*: not a directory"):
+    with pytest.raises(UsageError, match=r"cannot write .*: not a directory"):
         get(server, tmp_path / "file" / "part")
 
 

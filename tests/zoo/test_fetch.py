@@ -138,8 +138,8 @@ def test_wrong_bytes_of_the_right_size_never_get_the_name(server: Server, other:
 
 def test_a_part_that_was_wrong_costs_one_more_try_and_no_mirror(server: Server, tmp_path: Path) -> None:
     server.etag = None
+    server.script = [s.dropping_after(HALF)]
     with pytest.raises(ModelError):
-        server.script = [s.dropping_after(HALF)]
         get(tmp_path, how(server, retries=0))
     (part,) = parts(tmp_path)
     part.write_bytes(b"?" * HALF)
@@ -203,7 +203,7 @@ def test_a_mirror_that_is_no_url_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_local_file_is_not_a_mirror(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(CONTENT)
-    with pytest.raises(ModelError, match="this is no http or https address; .* `refnet models import`"):
+    with pytest.raises(ModelError, match=r"this is no http or https address; .* `refnet models import`"):
         get(tmp_path / "out", How(mirrors=(f"file://{tmp_path}",)))
 
 
@@ -233,7 +233,7 @@ def test_a_disk_that_fills_keeps_what_has_come(server: Server, tmp_path: Path, m
     with pytest.raises(ModelError):
         get(tmp_path, how(server, retries=0))
     monkeypatch.setattr("refnet.zoo.download._note_etag", fill)
-    with pytest.raises(UsageError, match="cannot write .*: no space left on device; what has come is kept"):
+    with pytest.raises(UsageError, match=r"cannot write .*: no space left on device; what has come is kept"):
         get(tmp_path, how(server))
     assert [part.stat().st_size for part in parts(tmp_path)] == [HALF]
 

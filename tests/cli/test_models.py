@@ -1,8 +1,10 @@
 """`refnet models` from the outside: what is printed where, and with which exit status."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -301,6 +303,28 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, where the real cards are known."""
     command = [sys.executable, "-c", "import sys; from refnet.cli import main; sys.exit(main(sys.argv[1:]))"]
     return subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def test_an_interrupt_ends_every_job_and_keeps_what_has_come(server: Server, tmp_path: Path) -> None:
+    code = (
+        "import sys; from refnet.cli import main; from tests.zoo.fake_card import *;"
+        "cards = [card(name=name, aliases=()) for name in ('a', 'b')]\n"
+        "with known(*cards): sys.exit(main(['models', 'fetch', '*', '-j', '2', '--progress', 'json', *sys.argv[1:]]))"
+    )
+    server.pause_seconds = 0.02
+    command = [sys.executable, "-c", code, "--mirror", server.url]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        models = tmp_path / "cache" / "models"
+        end = time.monotonic() + 20
+        while len([part for part in models.glob("*/.*.part") if part.stat().st_size > 20_000]) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=10)
+    assert (running.returncode, err) == (130, "refnet: interrupted\n")
+    assert [json.loads(line)["$type"] for line in out.splitlines()].count("model_download_end") == 2
+    assert not list(models.glob(f"*/{NAME}"))
+    assert len(list(models.glob("*/.*.part"))) == 2
 
 
 def test_a_real_model_comes_through_the_real_command(tmp_path: Path) -> None:

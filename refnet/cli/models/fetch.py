@@ -1,5 +1,6 @@
 """`refnet models fetch`: the one command that uses the network."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -15,6 +16,12 @@ from refnet.cli.options import JsonFlag
 from refnet.errors import ModelError, RefnetError, UsageError
 from refnet.zoo.cards import Card
 from refnet.zoo.fetch import Fetched, How, fetch, mirrors_from_environment, offline_from_environment
+
+_GRACE_SECONDS = 0.5
+
+
+class _StoppedError(Exception):
+    """Ends a download whose command was interrupted; what has come is kept."""
 
 
 def fetch_models(
@@ -78,16 +85,17 @@ def fetch_models(
     )
     results: dict[str, list[Fetched]] = {}
     failures: dict[str, RefnetError] = {}
+    stop = threading.Event()
     with Lines() if progress == "json" else Bars() as shown:
 
         def work(card: Card) -> None:
             try:
-                results[card.name] = _fetch_card(card, zoo.model_folder(card, cache_dir), output_dir, how, shown)
+                results[card.name] = _fetch_card(card, zoo.model_folder(card, cache_dir), output_dir, how, shown, stop)
             except RefnetError as error:
                 failures[card.name] = error
                 complain(str(error))
 
-        _in_threads(min(jobs, len(selected)), work, selected)
+        _in_threads(min(jobs, len(selected)), work, selected, stop)
     files = [(card, file) for card in selected for file in results.get(card.name, ())]
     if json:
         rows = [{"model": card.name, "path": str(file.path), "note": file.file.note, **file.file.digests, "how": file.how} for card, file in files]  # fmt: skip
@@ -118,7 +126,9 @@ def _selected(names: tuple[str, ...], all_: bool, list_: Path | None) -> tuple[C
     return chosen
 
 
-def _fetch_card(card: Card, cache: Path, output_dir: Path | None, how: How, shown: Bars | Lines) -> list[Fetched]:
+def _fetch_card(
+    card: Card, cache: Path, output_dir: Path | None, how: How, shown: Bars | Lines, stop: threading.Event
+) -> list[Fetched]:
     """Every file of a card; a failure ends it."""
     folder = output_dir / "public" / (card.omz_name or card.name) if output_dir else cache
     names = list(dict.fromkeys(file.name for file in card.files))
@@ -126,30 +136,44 @@ def _fetch_card(card: Card, cache: Path, output_dir: Path | None, how: How, show
     with shown.model(card, len(names)):
         for name in names:
             size_bytes = next(file.size_bytes for file in card.files if file.name == name)
-            with shown.file(card, name, size_bytes) as advance:
+            with shown.file(card, name, size_bytes) as show:
+
+                def advance(have: int, show: Callable[[int], None] = show) -> None:
+                    if stop.is_set():
+                        raise _StoppedError
+                    show(have)
+
                 fetched.append(fetch(card, name, folder, how, elsewhere=(cache / name,), advance=advance, tell=say))
     return fetched
 
 
-def _in_threads(threads: int, work: Callable[[Card], None], cards: tuple[Card, ...]) -> None:
-    """Do the work for every card, so many at a time. Threads do not outlive an interrupt: what they have is kept."""
+def _in_threads(threads: int, work: Callable[[Card], None], cards: tuple[Card, ...], stop: threading.Event) -> None:
+    """Do the work for every card, so many at a time; an interrupt sets `stop`, and waits for who looks at it."""
     waiting: queue.SimpleQueue[Card] = queue.SimpleQueue()
     for card in cards:
         waiting.put(card)
 
     def serve() -> None:
-        while True:
+        while not stop.is_set():
             try:
                 card = waiting.get_nowait()
             except queue.Empty:
                 return
-            work(card)
+            with contextlib.suppress(_StoppedError):
+                work(card)
 
     if threads == 1:
         serve()
         return
+    # Daemons: one that waits for a silent server must not keep an interrupted process.
     team = [threading.Thread(target=serve, daemon=True) for _ in range(threads)]
     for thread in team:
         thread.start()
-    for thread in team:
-        thread.join()
+    try:
+        for thread in team:
+            thread.join()
+    except KeyboardInterrupt:
+        stop.set()
+        for thread in team:
+            thread.join(_GRACE_SECONDS)
+        raise

@@ -75,8 +75,8 @@ def receive(
     if have > size_bytes:
         forget(part)
         have = 0
-    advance(have)
     if have == size_bytes:
+        advance(have)
         return
     if have:
         with _get(session, url, timeout_seconds, _range(part, url, have)) as response:

@@ -38,7 +38,12 @@ def get(server: Server, part: Path, path: str = "/m.onnx", **options: object) ->
 
 def test_a_whole_file_comes_and_progress_is_told(server: Server, part: Path) -> None:
     told: list[int] = []
-    get(server, part, advance=told.append)
+
+    def advance(have: int) -> None:
+        told.append(have)
+        assert part.stat().st_size == have  # what is told is on the disk, not in a buffer that a kill would take
+
+    get(server, part, advance=advance)
     assert part.read_bytes() == CONTENT
     assert told[0] == 0
     assert told[-1] == len(CONTENT)
@@ -142,6 +147,7 @@ def test_a_part_longer_than_the_file_is_thrown_away(server: Server, part: Path) 
     part.write_bytes(CONTENT + b"x")
     get(server, part)
     assert part.read_bytes() == CONTENT
+    assert len(server.requests) == 1
 
 
 def test_a_file_of_another_size_is_refused_before_it_comes(server: Server, part: Path) -> None:

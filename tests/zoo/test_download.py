@@ -43,6 +43,7 @@ def test_a_whole_file_comes_and_progress_is_told(server: Server, part: Path) -> 
         told.append(have)
         assert part.stat().st_size == have  # what is told is on the disk, not in a buffer that a kill would take
 
+    server.pause_seconds = 0.001  # small blocks
     get(server, part, advance=advance)
     assert part.read_bytes() == CONTENT
     assert told[0] == 0

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from refnet.errors import ModelError, RefnetError, UnsupportedModelError
 from refnet.formats.disguises import refuse_other_files
 from refnet.formats.notes import Notes
+from refnet.formats.statements import METADATA
 from refnet.formats.onnx_attributes import file_node
 from refnet.formats.onnx_dialect import canonical, constant_value
 from refnet.formats.onnx_node import FileNode
@@ -153,8 +154,20 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
             opset=opset,
             producer=f"{model.producer_name} {model.producer_version}".strip(),
             notes=reading.notes.sentences(),
+            metadata=_metadata(model),
         ),
     )
+
+
+def _metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """What a file that refnet wrote says of itself; what others say there is not read."""
+    said: dict[str, str] = {}
+    for entry in model.metadata_props:
+        if isinstance(entry.key, str) and entry.key.startswith(METADATA):
+            value = entry.value
+            if not (isinstance(value, str) and value.isprintable()) or said.setdefault(entry.key, value) != value:
+                raise ModelError(f"the file says {entry.key} twice, or in letters that cannot be printed")
+    return said
 
 
 def _weights(

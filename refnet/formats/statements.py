@@ -1,0 +1,6 @@
+"""What a file that refnet has written says of itself: statements by names that begin with ``refnet.``.
+
+ONNX files keep them in ``metadata_props``, OpenVINO's in ``rt_info``. Their meaning is not known here.
+"""
+
+METADATA = "refnet."

@@ -87,7 +87,9 @@ def input_contract(graph: Graph) -> InputContract:
     if said not in ("RGB", "BGR"):
         raise ModelError(f"the file says {CHANNELS} = {said!r}; expected RGB or BGR")
     if contract.shape[0] != 3:
-        raise ModelError(f"the file says {CHANNELS} = {said}, of an input with {contract.shape[0]} channels; expected 3")
+        raise ModelError(
+            f"the file says {CHANNELS} = {said}, of an input with {contract.shape[0]} channels; expected 3"
+        )
     return replace(contract, channels="BGR" if said == "BGR" else "RGB", channels_said=True)
 
 

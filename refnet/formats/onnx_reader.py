@@ -17,7 +17,6 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from refnet.errors import ModelError, RefnetError, UnsupportedModelError
 from refnet.formats.disguises import refuse_other_files
 from refnet.formats.notes import Notes
-from refnet.formats.statements import METADATA
 from refnet.formats.onnx_attributes import file_node
 from refnet.formats.onnx_dialect import canonical, constant_value
 from refnet.formats.onnx_node import FileNode
@@ -25,6 +24,7 @@ from refnet.formats.onnx_reading import Reading
 from refnet.formats.onnx_signature import graph_input, graph_output
 from refnet.formats.onnx_structure import topological_order
 from refnet.formats.onnx_tensors import Home, look_through
+from refnet.formats.statements import METADATA
 from refnet.formats.wire import Span, split
 from refnet.graph import Array, Constants, Graph, Node, Source, Stored
 

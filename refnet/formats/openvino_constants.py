@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from contextlib import closing
 from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def _shape(layer: Layer) -> tuple[int, ...]:
 def _refuse_overlaps(layers: Sequence[Layer], places: dict[int, tuple[int, int]]) -> None:
     """Refuse constants that share some of their bytes, but not all."""
     ordered = sorted((layer for layer in layers if places[layer.number][1]), key=lambda layer: places[layer.number])
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         (first, length), (second, _) = places[before.number], places[after.number]
         if places[before.number] != places[after.number] and second < first + length:
             raise ModelError(

@@ -48,7 +48,9 @@ def read_openvino(path: Path) -> Graph:
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise ModelError(f"the file has {path.stat().st_size:,} bytes; refnet reads at most {LARGEST_BYTES:,} of XML")
+            raise ModelError(
+                f"the file has {path.stat().st_size:,} bytes; refnet reads at most {LARGEST_BYTES:,} of XML"
+            )
         return _graph(parse(path.read_bytes()), path)
     except RefnetError as error:
         raise type(error)(f"{path}: {error}") from error

@@ -119,9 +119,7 @@ def _reshape(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
 
 def _window(node: FileNode) -> dict[str, Attribute]:
     """Stride, padding and dilation of a convolution."""
-    stride, dilation, begin, end = (
-        _pair(node, name) for name in ("strides", "dilations", "pads_begin", "pads_end")
-    )
+    stride, dilation, begin, end = (_pair(node, name) for name in ("strides", "dilations", "pads_begin", "pads_end"))
     if _one_of(node, "auto_pad", "explicit", "notset", "valid") == "valid":
         begin = end = (0, 0)
     return {"stride": stride, "padding": (*begin, *end), "dilation": dilation}

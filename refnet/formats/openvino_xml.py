@@ -186,7 +186,9 @@ def _wires(edges: Iterator[Element], layers: Mapping[int, Layer]) -> dict[tuple[
     """Which output every input is fed from; both must exist, and every input must be fed once."""
     wires: dict[tuple[int, int], tuple[int, int]] = {}
     for edge in edges:
-        ends = [_number(edge.get(key), f"an edge's {key}") for key in ("from-layer", "from-port", "to-layer", "to-port")]
+        ends = [
+            _number(edge.get(key), f"an edge's {key}") for key in ("from-layer", "from-port", "to-layer", "to-port")
+        ]
         for layer, port, side in ((ends[0], ends[1], "outputs"), (ends[2], ends[3], "inputs")):
             if layer not in layers:
                 raise ModelError(f"an edge leads to or from layer {layer}, which does not exist")

@@ -32,6 +32,7 @@ _COMMANDS = {
     "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
     "trace": "Write the tensors inside the network to a file.",
+    "convert": "Another format, order of channels, precision or opset.",
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"refnet.cli.{_name}:{_name}", name=_name, help=_help)

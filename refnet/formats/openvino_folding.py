@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from refnet.errors import UnsupportedModelError
-from refnet.graph import Array, Graph, Node, Shape, Stored, Tensor, entries
+from refnet.graph import Array, Graph, Node, Shape, Tensor, entries
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
 
@@ -190,9 +190,9 @@ class _Folding:
         self.layers.append(made)
         self.makers[output] = made
         self.known[output], self.other[output] = self.known[node.output], self.other[node.output]
-        alpha, beta = (np.float32(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+        alpha, beta = (np.array(node.attributes.get(name, 1.0), dtype=np.float32) for name in ("alpha", "beta"))
         shift = self._vector(node, beta * self._value(bias[0])) if bias else None
-        scale = None if alpha == 1 else self._vector(node, np.asarray(alpha))
+        scale = None if alpha == 1 else self._vector(node, alpha)
         self._extend(node, _Run(output, scale, shift))
 
     def _linear(self, node: Node) -> list[tuple[Array | None, Array | None]] | None:
@@ -202,7 +202,11 @@ class _Folding:
         if node.op == "BatchNormalization":
             gamma, beta, mean, var = (self._value(name) for name in node.inputs[1:])
             scale = gamma / np.sqrt(var + np.float32(node.attributes["epsilon"]))
-            return [(None, self._vector(node, -mean)), (self._vector(node, scale), None), (None, self._vector(node, beta))]
+            return [
+                (None, self._vector(node, -mean)),
+                (self._vector(node, scale), None),
+                (None, self._vector(node, beta)),
+            ]
         held = [name in self.constants for name in node.inputs]
         if held.count(True) != 1 or (held[0] and node.op in ("Sub", "Div")):
             return None
@@ -333,9 +337,7 @@ def _convolution(node: Node) -> _Weighted:
     }
     if groups == 1:
         return _Weighted("Convolution", said, (-1, 1, 1, 1), lambda shape: shape)
-    return _Weighted(
-        "GroupConvolution", said, (-1, 1, 1, 1), lambda shape: (groups, shape[0] // groups, *shape[1:])
-    )
+    return _Weighted("GroupConvolution", said, (-1, 1, 1, 1), lambda shape: (groups, shape[0] // groups, *shape[1:]))
 
 
 def _fully_connected(node: Node) -> _Weighted:

@@ -19,7 +19,7 @@ from refnet.formats.onnx_structure import topological_order
 from refnet.formats.openvino_constants import read_constants
 from refnet.formats.openvino_rules import VERSION, canonical
 from refnet.formats.openvino_xml import LARGEST_BYTES, Layer, Net, Port, parse
-from refnet.formats.statements import METADATA
+from refnet.formats.statements import CONVERTED_BY, METADATA
 from refnet.graph import Constants, Graph, Node, Source, Tensor
 
 Place = tuple[int, int]  # layer, output port
@@ -89,7 +89,7 @@ def _graph(net: Net, path: Path) -> Graph:
             beside=(weights,) if held else (),
             format="openvino",
             ir_version=net.version,
-            producer=_value(net.about, "MO_version") or _value(net.about, "Runtime_version"),
+            producer=_producer(net.about),
             notes=notes.sentences(),
             metadata=_statements(net.about),
         ),
@@ -228,6 +228,14 @@ def _statements(about: Element) -> dict[str, str]:
     if any(reversed_channels) and said.setdefault(f"{METADATA}channels", "BGR") != "BGR":
         raise ModelError("rt_info says channels = RGB, and reverse_input_channels; expected these to agree")
     return said
+
+
+def _producer(about: Element) -> str:
+    """Who wrote the file."""
+    for name in ("MO_version", "Runtime_version"):
+        if version := _value(about, name):
+            return f"OpenVINO {version}"
+    return _value(about, CONVERTED_BY.replace(".", "/"))
 
 
 def _value(about: Element, name: str) -> str:

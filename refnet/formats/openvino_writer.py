@@ -120,7 +120,9 @@ class _Writing:
             "offset": str(self.offset),
             "size": str(kept.nbytes),
         }
-        self.weights.write(np.ascontiguousarray(kept, dtype=kept.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
+        self.weights.write(
+            np.ascontiguousarray(kept, dtype=kept.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+        )
         self.offset += kept.nbytes
         if not half:
             self._element(held.name, "Const", said, [], key, precision, held.shape, names)

@@ -4,3 +4,6 @@ ONNX files keep them in ``metadata_props``, OpenVINO's in ``rt_info``. Their mea
 """
 
 METADATA = "refnet."
+CONVERTED_BY = "refnet.converted_by"
+CONVERTED_FROM = "refnet.converted_from"
+CONVERTED_FROM_SHA256 = "refnet.converted_from_sha256"

@@ -201,7 +201,7 @@ class _Folding:
             return None
         if node.op == "BatchNormalization":
             gamma, beta, mean, var = (self._value(name) for name in node.inputs[1:])
-            scale = gamma / np.sqrt(var + np.float32(node.attributes["epsilon"]))
+            scale = gamma / np.sqrt(var + np.array(node.attributes["epsilon"], dtype=np.float32))
             return [
                 (None, self._vector(node, -mean)),
                 (self._vector(node, scale), None),

@@ -22,11 +22,10 @@ def canonical(node: FileNode, reading: Reading) -> Canonical:
     """Bring a layer to the form of `ops/`; refuses types, operation sets and attributes that refnet does not know."""
     if node.op not in RULES:
         raise UnsupportedModelError(f"refnet does not implement this type of layer; it implements {', '.join(RULES)}")
-    rule, versions = RULES[node.op]
-    version = node.text(VERSION, "")
-    if version not in versions:
-        raise UnsupportedModelError(f"its version is {version!r}; refnet implements {' and '.join(versions)}")
-    op, inputs, attributes = rule(node, reading)
+    rules, version = RULES[node.op], node.text(VERSION, "")
+    if version not in rules:
+        raise UnsupportedModelError(f"its version is {version!r}; refnet implements {' and '.join(rules)}")
+    op, inputs, attributes = rules[version](node, reading)
     node.finish()
     return op, inputs, attributes
 
@@ -49,10 +48,13 @@ def _plain(op: str) -> Callable[[FileNode, Reading], Canonical]:
 
 
 def _batch_norm(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
-    """BatchNormInference; opset1 has the data after gamma and beta."""
-    x, gamma, beta, mean, var = _inputs(node, 5)
-    if node.text(VERSION, "opset1") == "opset1":
-        x, gamma, beta = beta, x, gamma
+    """BatchNormInference of opset5."""
+    return "BatchNormalization", _inputs(node, 5), {"epsilon": _real(node, "epsilon")}
+
+
+def _old_batch_norm(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
+    """BatchNormInference of opset1, which has the data after gamma and beta."""
+    gamma, beta, x, mean, var = _inputs(node, 5)
     return "BatchNormalization", (x, gamma, beta, mean, var), {"epsilon": _real(node, "epsilon")}
 
 
@@ -171,21 +173,21 @@ def _one_of(node: FileNode, name: str, *accepted: str) -> str:
 
 
 Rule = Callable[[FileNode, Reading], Canonical]
-_FIRST = ("opset1",)
 
-RULES: Mapping[str, tuple[Rule, tuple[str, ...]]] = {
-    "Add": (_elementwise("Add"), _FIRST),
-    "BatchNormInference": (_batch_norm, ("opset1", "opset5")),
-    "Clamp": (_clamp, _FIRST),
-    "Convert": (_convert, _FIRST),
-    "Convolution": (_convolution, _FIRST),
-    "Divide": (_elementwise("Div"), _FIRST),
-    "GroupConvolution": (_group_convolution, _FIRST),
-    "MatMul": (_matmul, _FIRST),
-    "Multiply": (_elementwise("Mul"), _FIRST),
-    "PReLU": (_prelu, _FIRST),
-    "ReLU": (_plain("Relu"), _FIRST),
-    "Reshape": (_reshape, _FIRST),
-    "Sigmoid": (_plain("Sigmoid"), _FIRST),
-    "Subtract": (_elementwise("Sub"), _FIRST),
+# {type: {operation set: rule}}
+RULES: Mapping[str, Mapping[str, Rule]] = {
+    "Add": {"opset1": _elementwise("Add")},
+    "BatchNormInference": {"opset1": _old_batch_norm, "opset5": _batch_norm},
+    "Clamp": {"opset1": _clamp},
+    "Convert": {"opset1": _convert},
+    "Convolution": {"opset1": _convolution},
+    "Divide": {"opset1": _elementwise("Div")},
+    "GroupConvolution": {"opset1": _group_convolution},
+    "MatMul": {"opset1": _matmul},
+    "Multiply": {"opset1": _elementwise("Mul")},
+    "PReLU": {"opset1": _prelu},
+    "ReLU": {"opset1": _plain("Relu")},
+    "Reshape": {"opset1": _reshape},
+    "Sigmoid": {"opset1": _plain("Sigmoid")},
+    "Subtract": {"opset1": _elementwise("Sub")},
 }

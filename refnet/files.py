@@ -55,9 +55,15 @@ def check_place(path: Path) -> None:
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
-    return digest(path, "sha256")
+def sha256(*paths: Path) -> str:
+    """The SHA-256 of a file, or of files one after the other, in hexadecimal."""
+    if len(paths) == 1:
+        return digest(paths[0], "sha256")
+    joined = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: joined)
+    return joined.hexdigest()
 
 
 def digest(path: Path, algorithm: str) -> str:

@@ -24,6 +24,7 @@ from refnet.formats.onnx_reading import Reading
 from refnet.formats.onnx_signature import graph_input, graph_output
 from refnet.formats.onnx_structure import topological_order
 from refnet.formats.onnx_tensors import Home, look_through
+from refnet.formats.statements import METADATA
 from refnet.formats.wire import Span, split
 from refnet.graph import Array, Constants, Graph, Node, Source, Stored
 
@@ -153,8 +154,20 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
             opset=opset,
             producer=f"{model.producer_name} {model.producer_version}".strip(),
             notes=reading.notes.sentences(),
+            metadata=_metadata(model),
         ),
     )
+
+
+def _metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """What a file that refnet wrote says of itself; what others say there is not read."""
+    said: dict[str, str] = {}
+    for entry in model.metadata_props:
+        if isinstance(entry.key, str) and entry.key.startswith(METADATA):
+            value = entry.value
+            if not (isinstance(value, str) and value.isprintable()) or said.setdefault(entry.key, value) != value:
+                raise ModelError(f"the file says {entry.key} twice, or in letters that cannot be printed")
+    return said
 
 
 def _weights(

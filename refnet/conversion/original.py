@@ -26,8 +26,14 @@ def as_original(
     """
     departure, found = match(graph, units, widths)
     if departure:
+        folded = all(node.op != "BatchNormalization" for node in graph.nodes)
         raise UnsupportedModelError(
-            f"{graph.source.path or graph.name} cannot take the form of arcfaceresnet100-8.onnx: {departure}"
+            f"the model cannot take the form of arcfaceresnet100-8.onnx: {departure}"
+            + (
+                ". Its BatchNormalizations are folded into other layers; convert the file it came from"
+                if folded
+                else ""
+            )
         )
     blueprint = resnet100.Blueprint()
     resnet100.network(blueprint, ("data", resnet100.IMAGE), units, widths)

@@ -1,6 +1,6 @@
 """Every layer type of OpenVINO that refnet knows, brought to the one form that `ops/` defines.
 
-Source: OpenVINO's operation sets, opset1 and opset5. A rule takes the attributes it understands (the rest is refused)
+Source: OpenVINO's operation sets, opset1 to opset8. A rule takes the attributes it understands (the rest is refused)
 and returns the canonical operator, its inputs and its attributes.
 """
 
@@ -67,6 +67,11 @@ def _clamp(node: FileNode, reading: Reading) -> Canonical:
     return "Clip", (*_inputs(node, 1), *bounds), {}
 
 
+def _concat(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
+    """Concat, of any number of tensors."""
+    return "Concat", node.inputs, {"axis": _integer(node, "axis")}
+
+
 def _convert(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
     """Convert; that of a constant has been resolved before."""
     said = node.text("destination_type", "")
@@ -80,6 +85,16 @@ def _convolution(node: FileNode, reading: Reading) -> Canonical:
     x, weight = _inputs(node, 2)
     _rank(reading, weight, 4)
     return "Conv", (x, weight), {**_window(node), "groups": 1}
+
+
+def _gather(node: FileNode, reading: Reading) -> Canonical:
+    """Gather; the axis is an input."""
+    x, indices, axis = _inputs(node, 3)
+    _one_of(node, "batch_dims", "0")
+    axes = _constant_integers(reading, axis)
+    if len(axes) != 1:
+        raise ModelError(f"its axis is {axes}; expected one number")
+    return "Gather", (x, indices), {"axis": axes[0]}
 
 
 def _group_convolution(node: FileNode, reading: Reading) -> Canonical:
@@ -113,10 +128,29 @@ def _prelu(node: FileNode, reading: Reading) -> Canonical:
     return "PRelu", (x, slope), {}
 
 
+def _reduced(op: str) -> Callable[[FileNode, Reading], Canonical]:
+    """A reduction; its axes are an input, and none of them means that nothing is reduced, which refnet refuses."""
+
+    def rule(node: FileNode, reading: Reading) -> Canonical:
+        x, axes = _inputs(node, 2)
+        named = _constant_integers(reading, axes)
+        if not named:
+            raise UnsupportedModelError("it reduces no axis; refnet implements reductions of one or more")
+        return op, (x,), {"axes": named, "keepdims": int(_one_of(node, "keep_dims", "false", "true") == "true")}
+
+    return rule
+
+
 def _reshape(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
     """Reshape; special_zero says that 0 keeps an extent."""
     zero_keeps = _one_of(node, "special_zero", "true", "false") == "true"
     return "Reshape", _inputs(node, 2), {"allow_zero": int(not zero_keeps)}
+
+
+def _shape_of(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
+    """ShapeOf, in whole numbers of 64 bits."""
+    _one_of(node, "output_type", "i64")
+    return "Shape", _inputs(node, 1), {}
 
 
 def _window(node: FileNode) -> dict[str, Attribute]:
@@ -152,6 +186,22 @@ def _pair(node: FileNode, name: str) -> tuple[int, int]:
     return values[0], values[1]
 
 
+def _constant_integers(reading: Reading, name: str) -> tuple[int, ...]:
+    """The whole numbers of a constant input."""
+    value = reading.value(name)
+    if value is None or value.dtype.kind != "i":
+        raise UnsupportedModelError(f"its input {name!r} is not constant whole numbers")
+    return tuple(int(number) for number in value.reshape(-1))
+
+
+def _integer(node: FileNode, name: str) -> int:
+    """An attribute of one whole number."""
+    values = whole_numbers(node.text(name, ""), name)
+    if len(values) != 1:
+        raise ModelError(f"{name} is {values}; expected one whole number")
+    return values[0]
+
+
 def _real(node: FileNode, name: str) -> float:
     """An attribute that is a number."""
     text = node.text(name, "")
@@ -179,15 +229,20 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "Add": {"opset1": _elementwise("Add")},
     "BatchNormInference": {"opset1": _old_batch_norm, "opset5": _batch_norm},
     "Clamp": {"opset1": _clamp},
+    "Concat": {"opset1": _concat},
     "Convert": {"opset1": _convert},
     "Convolution": {"opset1": _convolution},
     "Divide": {"opset1": _elementwise("Div")},
+    "Gather": {"opset1": _gather, "opset7": _gather, "opset8": _gather},
     "GroupConvolution": {"opset1": _group_convolution},
     "MatMul": {"opset1": _matmul},
     "Multiply": {"opset1": _elementwise("Mul")},
     "PReLU": {"opset1": _prelu},
+    "ReduceL2": {"opset4": _reduced("ReduceL2")},
+    "ReduceMean": {"opset1": _reduced("ReduceMean")},
     "ReLU": {"opset1": _plain("Relu")},
     "Reshape": {"opset1": _reshape},
+    "ShapeOf": {"opset1": _shape_of, "opset3": _shape_of},
     "Sigmoid": {"opset1": _plain("Sigmoid")},
     "Subtract": {"opset1": _elementwise("Sub")},
 }

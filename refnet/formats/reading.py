@@ -48,7 +48,8 @@ def is_xml(path: Path) -> bool:
 
 
 def _refuse_folder(path: Path) -> None:
-    """Refuse a folder; say which models are in it, as in Open Model Zoo's <model>/FP32."""
-    found = sorted(file for kind in ("*.xml", "*.onnx") for depth in ("", "*/") for file in path.glob(depth + kind))
-    if found:
-        raise ModelError(f"{path}: this is a folder; give a model in it, such as {found[0]}")
+    """Refuse a folder; name the model that is nearest in it, as deep as in Open Model Zoo's public/<model>/FP32."""
+    for depth in ("", "*/", "*/*/", "*/*/*/"):
+        found = sorted(file for kind in ("*.xml", "*.onnx") for file in path.glob(depth + kind))
+        if found:
+            raise ModelError(f"{path}: this is a folder; give a model in it, such as {found[0]}")

@@ -142,6 +142,13 @@ def test_another_network_cannot_take_the_form(tmp_path: Path, narrow_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folded_network_cannot_take_the_form_and_is_told_why(tmp_path: Path, narrow_path: Path) -> None:
+    convert(narrow_path, tmp_path / "folded.xml")
+    with pytest.raises(UnsupportedModelError, match=r"Its BatchNormalizations are folded .*; convert the file it came"):
+        convert(tmp_path / "folded.xml", tmp_path / "original.onnx", like_original=True)
+    assert not (tmp_path / "original.onnx").exists()
+
+
 @pytest.mark.full
 def test_the_full_network_goes_there_and_back_and_keeps_its_bits(tmp_path: Path) -> None:
     original = tmp_path / "original.onnx"
@@ -175,7 +182,11 @@ def test_an_order_is_not_said_where_it_was_only_assumed(tmp_path: Path, narrow_p
     done = convert(narrow_path, tmp_path / "m.onnx")
     assert not done.channels_said
     assert not refnet.load(tmp_path / "m.onnx").contract.channels_said
-    assert convert(narrow_path, tmp_path / "m.onnx", channels="RGB").channels_said
+    said = convert(narrow_path, tmp_path / "m.onnx", channels="RGB")
+    assert said.channels_said
+    assert said.notes[0] == "the source does not say its order of channels; it is taken to be RGB"
+    again = convert(tmp_path / "m.onnx", tmp_path / "again.onnx", channels="BGR")
+    assert not any("does not say" in note for note in again.notes)
     assert refnet.load(tmp_path / "m.onnx").contract.channels_said
 
 

@@ -33,6 +33,11 @@ def test_a_folder_names_the_model_in_it(tmp_path: Path, narrow: Graph) -> None:
     write_openvino(narrow, tmp_path / "FP32" / "n.xml")
     with pytest.raises(ModelError, match=r"this is a folder; give a model in it, such as .*FP32/n\.xml"):
         read_model(tmp_path)
+    zoo = tmp_path / "zoo"
+    (zoo / "public" / "face").mkdir(parents=True)
+    (tmp_path / "FP32").rename(zoo / "public" / "face" / "FP32")
+    with pytest.raises(ModelError, match=r"zoo: this is a folder; give a model in it, such as .*face/FP32/n\.xml"):
+        read_model(zoo)
 
 
 def test_an_empty_folder_and_a_pipe_are_what_they_are(tmp_path: Path) -> None:

@@ -93,9 +93,7 @@ def convert(
     order, said = channels or contract.channels, channels is not None or contract.channels_said
     digest, synthetic = sha256(source, *graph.source.beside), watermark.read(graph)
     assumed = channels is not None and not contract.channels_said
-    notes = (
-        (f"the source does not say its order of channels; it is taken to be {contract.channels}",) if assumed else ()
-    )
+    notes = [f"the source does not say its order of channels; it is taken to be {contract.channels}"] if assumed else []
     try:
         if order != contract.channels:
             graph = reversed_input(graph)
@@ -104,7 +102,7 @@ def convert(
             statements[watermark.STATEMENT] = synthetic
         statements[CONVERTED_FROM], statements[CONVERTED_FROM_SHA256] = _printable(source.name), digest
         statements[CONVERTED_BY] = f"refnet {version('refnet')}"
-        notes += tuple(_write(graph, output, form, statements, precision, opset, spatial, like_original=like_original))
+        notes += _write(graph, output, form, statements, precision, opset, spatial, like_original=like_original)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{source}: {error}") from error
     return Conversion(
@@ -121,7 +119,7 @@ def convert(
         channels=order,
         channels_said=said,
         synthetic=synthetic,
-        notes=notes,
+        notes=tuple(notes),
     )
 
 

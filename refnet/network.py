@@ -5,6 +5,8 @@
 >>> embeddings = net(images)                      # doctest: +SKIP
 """
 
+import math
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -23,6 +25,7 @@ EngineName = Literal["fast", "reference"]
 Memory = Literal["default", "low"]
 ENGINES: tuple[EngineName, ...] = ("fast", "reference")
 SIDE = 112  # pixels; stands for an extent that the file leaves free, where any would do
+MANY = 10_000  # images from which on it is asked whether their outputs fit into memory
 CHUNK = 8  # images computed at a time by the reference engine: bounds its memory, changes no number
 
 
@@ -130,7 +133,7 @@ class Network:
         return self.graph.outputs[0].name
 
     @cached_property
-    def _fixed_batch(self) -> int | None:
+    def fixed_batch(self) -> int | None:
         """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
         declared = self.graph.inputs[0].shape
         one = declared[0] or 1
@@ -178,12 +181,13 @@ class Network:
             raise ShapeError(f"images have shape {x.shape}; expected ({wanted}).{_hint(x.shape, self.contract)}")
         if len(x) == 0:
             raise ShapeError(f"there are zero images (shape {x.shape}); expected at least one")
+        self._refuse_what_cannot_fit(x.shape)
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
-        if self._fixed_batch not in (None, len(x)):
+        if self.fixed_batch not in (None, len(x)):
             raise ShapeError(
-                f"there are {len(x)} images; the model computes {self._fixed_batch} at a time, because a tensor in it "
+                f"there are {len(x)} images; the model computes {self.fixed_batch} at a time, because a tensor in it "
                 "mixes the batch with other axes"
             )
         if self.contract.inside and (low < 0 or high > 255):
@@ -192,6 +196,25 @@ class Network:
                 "Give pixels as they are, not normalised."
             )
         return x
+
+    def _refuse_what_cannot_fit(self, shape: tuple[int, ...]) -> None:
+        """Raise before anything is computed if the outputs alone are larger than the machine's memory."""
+        count = shape[0]
+        if count < MANY:
+            return
+        known = infer(self.graph, {self.contract.name: (1, *shape[1:])})
+        values = sum(math.prod(known[tensor.name].shape) for tensor in self.graph.outputs)
+        needed, there = count * values * (4 if self.engine == "fast" else 8), _memory_bytes()
+        if needed > there:
+            raise ShapeError(
+                f"the outputs of {count:,} images take {needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB of "
+                "memory. Give fewer images at a time: their embeddings do not depend on how many there are"
+            )
+
+
+def _memory_bytes() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _hint(shape: tuple[int, ...], contract: InputContract) -> str:

@@ -1,7 +1,8 @@
 """Where a number came from: what stands beside every embedding that leaves refnet.
 
-Two embeddings can be compared only if the model, the engine's specification and the way an image became the network's
-input are the same; these are the fields that say so.
+Two embeddings can be compared only if the model and the way an image became the network's input are the same; these
+are the fields that say so (`comparable`). The engine and the versions are told but not compared: they change
+rounding, not what is computed.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,6 +10,8 @@ from importlib.metadata import version
 
 from refnet.files import sha256
 from refnet.network import Network
+
+ALIGNED_CROPS = "aligned crops"  # a pipeline in which nothing happens to an image before the network sees it
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,18 @@ class Provenance:
     input: str
     refnet: str
     numpy: str
+    pipeline: str = ALIGNED_CROPS
 
     def to_json(self) -> dict[str, str]:
         """A plain dict."""
         return asdict(self)
 
 
-def provenance(network: Network) -> Provenance:
-    """Gather the provenance of what `network` computes; reads its file once to take the digest."""
+def provenance(network: Network, pipeline: str = ALIGNED_CROPS) -> Provenance:
+    """Gather the provenance of what `network` computes; reads its file once to take the digest.
+
+    `pipeline` says how a photograph became the crop that the network was given.
+    """
     path = network.graph.source.path
     return Provenance(
         model=path.name if path else network.graph.name,
@@ -39,4 +46,26 @@ def provenance(network: Network) -> Provenance:
         input=f"RGB, values {network.contract.values}",
         refnet=version("refnet"),
         numpy=version("numpy"),
+        pipeline=pipeline,
     )
+
+
+def comparable(a: Provenance, b: Provenance) -> str | None:
+    """Why embeddings of two provenances must not be compared; None if they may.
+
+    Equal are the digest of the model, what its input takes, and the pipeline. A provenance that leaves one of them
+    empty is comparable with nothing: what is not known is not assumed.
+
+    Returns
+    -------
+    A clause such as "one comes from the model a.onnx (sha256 12ab...), the other from b.onnx (sha256 34cd...)".
+    """
+    for field, what in (("model_sha256", "model"), ("input", "input"), ("pipeline", "pipeline")):
+        first, second = getattr(a, field), getattr(b, field)
+        if not first or not second:
+            return f"one of them does not say which {what} it comes from"
+        if first != second:
+            if field == "model_sha256":
+                first, second = (f"{it.model or 'unnamed'} (sha256 {it.model_sha256[:12]}...)" for it in (a, b))
+            return f"one comes from the {what} {first}, the other from {second}"
+    return None

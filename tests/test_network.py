@@ -171,3 +171,12 @@ def test_everything_public_is_in_all() -> None:
     }
     modules = {name for name in public if type(getattr(refnet, name)).__name__ == "module"}
     assert public - modules == set(refnet.__all__)
+
+
+def test_a_batch_whose_outputs_cannot_fit_is_refused_with_an_estimate(narrow):
+    absurd = np.broadcast_to(np.zeros((3, 112, 112), np.uint8), (10**12, 3, 112, 112))
+    for engine in ("fast", "reference"):
+        with pytest.raises(
+            ShapeError, match=r"the outputs of 1,000,000,000,000 images take [\d,]+ GB; this machine has"
+        ):
+            Network(narrow, engine=engine)(absurd)

@@ -8,24 +8,21 @@ writes one: the names and the images are all it takes.
 
 import itertools
 import json
-import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from refnet.errors import InputError, UsageError
 from refnet.files import replacing
 from refnet.graph import Array
+from refnet.npz import read_array, write_array
 
 IMAGES = "__images__"
 PROVENANCE = "__provenance__"
 SCHEMA_VERSION = 1
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip knows: the same tensors give the same bytes
 
 
 def write_trace(
@@ -60,8 +57,7 @@ def write_trace(
             if name in written:
                 raise UsageError(f"cannot write {path}: two tensors are called {name!r}")
             written.add(name)
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            write_array(archive, name, array)
     return sorted(written - {IMAGES, PROVENANCE})
 
 
@@ -134,7 +130,7 @@ class TraceFile:
             raise InputError(f"{self._path} holds no tensor {name!r}")
         try:
             with self._archive.open(info) as member:
-                return _array(member, info.file_size)
+                return read_array(member, info.file_size)
         except (
             OSError,
             EOFError,
@@ -157,21 +153,3 @@ class TraceFile:
     def outputs(self, images: Array, names: Set[str]) -> dict[str, Array]:
         """The outputs among the tensors."""
         return dict(self.stream(images, names))
-
-
-def _array(member: IO[bytes], size: int) -> Array:
-    """Read one ``.npy``, whose header must not promise more than the member holds."""
-    version = np.lib.format.read_magic(member)
-    if version not in HEADERS:
-        raise ValueError(f"it has version {version} of the .npy format; refnet reads (1, 0) and (2, 0)")
-    shape, fortran, dtype = HEADERS[version](member)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    promised = math.prod(shape) * dtype.itemsize
-    if promised > size:
-        raise ValueError(f"it promises {promised} bytes, and has fewer")
-    content = member.read()
-    if len(content) != promised:
-        raise ValueError(f"it promises {promised} bytes, and has {len(content)}")
-    flat = np.frombuffer(bytearray(content), dtype)
-    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)

@@ -1,24 +1,32 @@
 """`refnet compare`: how alike two faces are."""
 
-from pathlib import Path
-
-import numpy as np
-
 from refnet.cli.console import out, print_json
-from refnet.cli.embed import crop_size
-from refnet.cli.options import CacheFlag, EngineOption, JsonFlag, MemoryOption, ModelOption, ThreadsOption, open_model
-from refnet.errors import UsageError
-from refnet.faces.image import read_crop
+from refnet.cli.deciding import CalibrationOption, MetricOption, ThresholdOption, given_threshold, threshold_for
+from refnet.cli.options import (
+    ALIGNED,
+    CacheFlag,
+    EngineOption,
+    JsonFlag,
+    MemoryOption,
+    ModelOption,
+    PhotographOptions,
+    ThreadsOption,
+    open_model,
+)
+from refnet.cli.sources import read_faces
+from refnet.errors import InputError
 from refnet.faces.similarity import angle_degrees, similarity
-from refnet.provenance import provenance
 
 
 def compare(
-    a: Path,
-    b: Path,
+    a: str,
+    b: str,
     /,
     *,
-    threshold: float | None = None,
+    threshold: ThresholdOption = None,
+    metric: MetricOption = None,
+    calibration: CalibrationOption = None,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
@@ -26,39 +34,41 @@ def compare(
     cache: CacheFlag = True,
     json: JsonFlag = False,
 ) -> int:
-    """Compare two aligned face crops by the cosine of the angle between their embeddings.
+    """Compare two faces by the cosine of the angle between their embeddings.
 
-    Without a threshold the similarity is printed and nothing is decided.
+    Without a threshold the similarity is printed and nothing is decided. With one, a similarity of at least it (a
+    distance of at most it) is a match, exit status 0, and anything else is none, exit status 1.
 
     Parameters
     ----------
     a, b
-        Aligned face crops.
-    threshold
-        A cosine, -1 to 1; a similarity of at least this is a match (exit status 0), below it none (1).
+        Aligned face crops, photographs with --faces, or embeddings by name: FILE.npz#NAME (or .csv, .jsonl).
     """
-    if threshold is not None and not -1 <= threshold <= 1:
-        raise UsageError(f"--threshold is {threshold:g}; expected a cosine, -1 to 1")
-    network = open_model(model, engine, threads, memory, cache)
-    height, width = crop_size(network)
-    crops = np.stack([read_crop(path, height, width) for path in (a, b)])
-    first, second = network(network.contract.prepare(crops))
-    cosine = similarity(first, second)
-    match = None if threshold is None else cosine >= threshold
+    given = given_threshold(threshold, metric, calibration)
+    faces = read_faces((a, b), lambda: open_model(model, engine, threads, memory, cache), photographs.how)
+    if len(faces.names) != 2:
+        raise InputError(f"{a} and {b} hold {len(faces.names)} embeddings; expected one each. Give FILE#NAME.")
+    decided_by = threshold_for(given, calibration, faces.provenance)
+    cosine = similarity(*faces.embeddings)
+    match = None if decided_by is None else cosine >= decided_by.cosine
     if json:
         print_json(
             {
                 "schema_version": 1,
-                "a": str(a),
-                "b": str(b),
+                "a": a,
+                "b": b,
                 "similarity": cosine,
                 "angle_degrees": angle_degrees(cosine),
-                "threshold": threshold,
+                "threshold": None if decided_by is None else decided_by.to_json(),
                 "match": match,
-                "provenance": provenance(network).to_json(),
+                "provenance": faces.provenance.to_json(),
             }
         )
-    else:
-        verdict = "" if match is None else (" - match" if match else " - no match") + f" at {threshold:g}"
-        out.print(f"similarity {cosine:.6f} (angle {angle_degrees(cosine):.2f} degrees){verdict}", markup=False)
+        return 1 if match is False else 0
+    verdict = ""
+    if decided_by is not None:
+        verdict = f" - {'match' if match else 'no match'} at {decided_by}; threshold {decided_by.origin}"
+    out.print(
+        f"similarity {cosine:.6f} (angle {angle_degrees(cosine):.2f} degrees){verdict}", markup=False, emoji=False
+    )
     return 1 if match is False else 0

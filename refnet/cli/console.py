@@ -24,6 +24,17 @@ def complain(message: str) -> None:
     say(f"refnet: {message}")
 
 
+def printable(text: str) -> str:
+    """Text of unknown origin on one line that does nothing to a terminal: what cannot be seen is escaped."""
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_data(line: str) -> None:
+    """One line on stdout, as it is; what the terminal's encoding lacks is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on stdout."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -8,8 +8,8 @@ import numpy as np
 from cyclopts import Parameter
 
 from refnet.audit.trace_file import write_trace
+from refnet.bulk.prepared import crop_size
 from refnet.cli.console import progress, say
-from refnet.cli.embed import crop_size
 from refnet.cli.options import ModelOption, OutputOption, open_model
 from refnet.faces.image import read_crop
 from refnet.graph import Array

@@ -12,8 +12,8 @@ from refnet.audit.compare import Comparison, Other, compare
 from refnet.audit.difference import Difference
 from refnet.audit.oracle import OnnxRuntime
 from refnet.audit.trace_file import TraceFile
+from refnet.bulk.prepared import crop_size
 from refnet.cli.console import out, print_json, progress
-from refnet.cli.embed import crop_size
 from refnet.cli.options import EngineOption, JsonFlag, open_model
 from refnet.faces.image import read_crop
 from refnet.graph import Array

@@ -10,16 +10,36 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
 from refnet.errors import UsageError
 from refnet.files import replacing
 from refnet.graph import Array
-from refnet.provenance import Provenance
+from refnet.provenance import Provenance, comparable
 
 SCHEMA_VERSION = 1
+CSV_PROVENANCE = ("model_sha256", "input", "pipeline")  # what decides whether embeddings can be compared
+
+
+class Embeddings(Protocol):
+    """Embeddings (N, D) and where they come from, whatever else stands beside them."""
+
+    @property
+    def embeddings(self) -> Array:
+        """(N, D), raw."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Of all of them."""
+
+
+def why_not_comparable(a: Embeddings, b: Embeddings) -> str | None:
+    """Why embeddings must not be compared, in the words of `refnet.provenance.comparable`; None if they may."""
+    first, second = a.embeddings.shape[1], b.embeddings.shape[1]
+    lengths = f"one has {first} numbers, the other {second}" if first != second else None
+    return comparable(a.provenance, b.provenance) or lengths
 
 
 @dataclass(frozen=True)
@@ -82,15 +102,15 @@ def _write_npz(file: BinaryIO, embeddings: EmbeddingSet) -> None:
 
 
 def _write_csv(file: BinaryIO, embeddings: EmbeddingSet) -> None:
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
     rows = csv.writer(text, lineterminator="\n")
     columns: Sequence[str] = [f"e{i}" for i in range(embeddings.embeddings.shape[1])]
-    rows.writerow(["name", "norm", "model_sha256", *columns])
-    digest = embeddings.provenance.model_sha256
+    rows.writerow(["name", "norm", *CSV_PROVENANCE, *columns])
+    origin = [embeddings.provenance.to_json()[column] for column in CSV_PROVENANCE]
     for name, norm, row in zip(
         embeddings.names, embeddings.norms.tolist(), embeddings.embeddings.tolist(), strict=True
     ):
-        rows.writerow([name, norm, digest, *row])
+        rows.writerow([name, norm, *origin, *row])
     text.detach()
 
 

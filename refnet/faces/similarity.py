@@ -2,7 +2,12 @@
 
 ArcFace trains angles on the unit hypersphere (arXiv:1801.07698, eq. 3), so the angle is what an embedding says; its
 length is not part of the identity.
+
+Sums are rounded once, from their exact value (`math.fsum`), and products of float32 numbers are exact in float64: a
+similarity is a function of the two embeddings, the same bits on every processor and with every BLAS.
 """
+
+import math
 
 import numpy as np
 
@@ -30,10 +35,20 @@ def similarity(a: Array, b: Array) -> float:
     if a.ndim != 1 or a.shape != b.shape:
         raise ShapeError(f"embeddings have shapes {a.shape} and {b.shape}; expected two of the same length (D,)")
     x, y = a.astype(np.float64), b.astype(np.float64)
-    norms = float(np.linalg.norm(x) * np.linalg.norm(y))
-    if not np.isfinite(norms) or norms == 0:
+    norms = _length(x) * _length(y)
+    if norms == 0 or not math.isfinite(norms):
         raise InputError("an embedding is all zero or not finite; its angle to another is not defined")
-    return float(np.clip(x @ y / norms, -1.0, 1.0))
+    return min(max(math.fsum((x * y).tolist()) / norms, -1.0), 1.0)
+
+
+def _length(x: Array) -> float:
+    """The Euclidean length; infinite where a number is not finite, or too large to be squared."""
+    with np.errstate(over="ignore"):
+        squares = x * x
+    try:
+        return math.sqrt(math.fsum(squares.tolist())) if np.isfinite(squares).all() else math.inf
+    except OverflowError:
+        return math.inf
 
 
 def angle_degrees(cosine: float) -> float:

@@ -84,7 +84,7 @@ class Engine:
         return self._turn
 
     def _checked(self, name: str, feeds: Mapping[str, Array]) -> Array:
-        """An input as float32, of the right shape."""
+        """An input of the right shape; its numbers become float32 when they are copied in, a few images at a time."""
         if name not in feeds:
             raise UsageError(f"input {name!r} is missing; expected {sorted(self.plan.inputs)}")
         shape = self.plan.inputs[name].layout.shape
@@ -92,7 +92,7 @@ class Engine:
         if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
             wanted = ", ".join(str(extent) for extent in shape)
             raise ShapeError(f"input {name!r} has shape {array.shape}; expected (N, {wanted})")
-        return array.astype(np.float32, copy=False)
+        return array
 
     def _turns(self, count: int) -> list[tuple[int, int, int]]:
         """Which images are computed at a time, (first, last, how many ranks take a share of them alone)."""

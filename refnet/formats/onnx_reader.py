@@ -82,7 +82,7 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     oldest, newest = IR_VERSIONS
     if not oldest <= model.ir_version <= newest:
         raise UnsupportedModelError(f"the file has IR version {model.ir_version}; refnet reads {oldest} to {newest}")
-    if not all(isinstance(name, str) and name.isprintable() for name in _names(model)):
+    if not all(isinstance(name, str) and name.isprintable() for name in names(model)):
         raise ModelError(_NOT_TEXT)
     if not model.graph.output:
         raise ModelError("the file is not a network: its graph has no output")
@@ -93,7 +93,7 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     return model
 
 
-def _names(model: onnx.ModelProto) -> Iterator[object]:
+def names(model: onnx.ModelProto) -> Iterator[object]:
     """Every name that the reader uses or an error may show; protobuf gives bytes for what is not UTF-8."""
     graph = model.graph
     yield from (model.producer_name, model.producer_version, graph.name)

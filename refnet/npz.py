@@ -1,0 +1,144 @@
+"""``.npz`` files: read though anyone may have made them, and written the same way every time.
+
+No pickles, and no more memory than the file has bytes for; the same arrays give the same bytes.
+"""
+
+import hashlib
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Self
+
+import numpy as np
+
+from refnet.errors import InputError
+from refnet.graph import Array
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip knows
+CHUNK_BYTES = 1 << 20
+DAMAGE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class NpzFile:
+    """The arrays of a ``.npz``, read one at a time when they are asked for.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What the file should be, for messages: "a gallery".
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is no zip archive.
+    """
+
+    def __init__(self, path: Path, what: str):
+        self.path = path
+        self._what = what
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: not {what}, or damaged ({error})") from None
+        self._members = {info.filename.removesuffix(".npy"): info for info in self._archive.infolist()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def array(self, name: str) -> Array:
+        """One array by its name.
+
+        Raises
+        ------
+        InputError
+            If it is not there, is damaged, or holds Python objects.
+        """
+        info = self._member(name)
+        try:
+            with self._archive.open(info) as member:
+                return read_array(member, info.file_size)
+        except DAMAGE as error:
+            raise InputError(f"{self.path}: the part {name!r} is damaged or not an array ({error})") from None
+
+    def sha256(self, name: str) -> str:
+        """The digest of an array as it is stored, header and all."""
+        digest = hashlib.sha256()
+        try:
+            with self._archive.open(self._member(name)) as member:
+                for chunk in _chunks(member):
+                    digest.update(chunk)
+        except DAMAGE as error:
+            raise InputError(f"{self.path}: the part {name!r} is damaged ({error})") from None
+        return digest.hexdigest()
+
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        if name not in self._members:
+            raise InputError(f"{self.path}: not {self._what}, or damaged; it has no part {name!r}")
+        return self._members[name]
+
+
+def write_array(archive: zipfile.ZipFile, name: str, array: Array) -> str:
+    """Add an array to an archive that is being written; returns what `NpzFile.sha256` will say of it."""
+    with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as member:
+        tally = _Tally(member)
+        np.lib.format.write_array(tally, np.asarray(array), allow_pickle=False)
+    return tally.digest.hexdigest()
+
+
+class _Tally:
+    """A file that is written to another, and digested on the way."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        return self._file.write(content)
+
+
+def read_array(member: IO[bytes], size: int) -> Array:
+    """Read one ``.npy`` of a known size, which must hold just what its header promises.
+
+    Raises
+    ------
+    ValueError
+        If it promises more or less than there is, or holds Python objects.
+    """
+    version = np.lib.format.read_magic(member)
+    if version not in HEADERS:
+        raise ValueError(f"it has version {version} of the .npy format; refnet reads (1, 0) and (2, 0)")
+    shape, fortran, dtype = HEADERS[version](member)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    promised = math.prod(shape) * dtype.itemsize
+    if promised > size:
+        raise ValueError(f"it promises {promised} bytes, and has fewer")
+    content = np.empty(promised, np.uint8)
+    there = 0
+    for chunk in _chunks(member):
+        if there + len(chunk) <= promised:
+            content[there : there + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        there += len(chunk)
+    if there != promised:
+        raise ValueError(f"it promises {promised} bytes, and has {there}")
+    flat = content.view(dtype)
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+
+
+def _chunks(member: IO[bytes]) -> Iterator[bytes]:
+    """The rest of a member, piece by piece."""
+    while chunk := member.read(CHUNK_BYTES):
+        yield chunk

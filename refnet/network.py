@@ -16,8 +16,9 @@ from typing import Literal, Protocol
 import numpy as np
 
 from refnet import reference, watermark
+from refnet.channels import reversed_input, way_in
 from refnet.contract import InputContract, input_contract
-from refnet.errors import InputError, ModelError, ShapeError, UsageError
+from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError
 from refnet.graph import Array, Graph
 from refnet.ops.inference import infer
 
@@ -80,6 +81,7 @@ class Network:
         self.engine = engine
         self.contract: InputContract = input_contract(graph)
         self.synthetic = watermark.read(graph)
+        self._computed, self._turned = _in_canonical_order(graph, self.contract)
         self._threads = threads
         self._memory: Memory = memory
         self._cache = cache
@@ -94,10 +96,10 @@ class Network:
     @cached_property
     def _made_engine(self) -> Engine:
         if self.engine == "reference":
-            return ReferenceEngine(self.graph)
+            return ReferenceEngine(self._computed)
         from refnet import fast  # numba takes a third of a second to import
 
-        return fast.compile(self.graph, threads=self._threads, memory=self._memory, cache=self._cache)
+        return fast.compile(self._computed, threads=self._threads, memory=self._memory, cache=self._cache)
 
     def __call__(self, images: Array) -> Array:
         """Compute the network's one output.
@@ -133,7 +135,7 @@ class Network:
         return self.graph.outputs[0].name
 
     @cached_property
-    def _fixed_batch(self) -> int | None:
+    def fixed_batch(self) -> int | None:
         """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
         declared = self.graph.inputs[0].shape
         one = declared[0] or 1
@@ -147,7 +149,7 @@ class Network:
 
     def run(self, images: Array) -> dict[str, Array]:
         """Compute every output, by name; images as in `__call__`."""
-        return self._engine.run({self.contract.name: self._checked(images)})
+        return self._engine.run({self.contract.name: self._in_order(self._checked(images))})
 
     def stream(self, images: Array, patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
         """Yield tensors in the graph's order, float64, one at a time in memory.
@@ -157,7 +159,9 @@ class Network:
         images : as in `__call__`
         patterns : glob patterns of tensor names, such as ``stage3_*``
         """
-        return reference.stream(self.graph, {self.contract.name: self._checked(images)}, patterns)
+        feeds = {self.contract.name: self._in_order(self._checked(images))}
+        tensors = reference.stream(self._computed, feeds, patterns)
+        return _turned_back(tensors, self._turned) if self._turned else tensors
 
     def trace(self, images: Array, patterns: Sequence[str] = ("*",)) -> tuple[Array, dict[str, Array]]:
         """Compute the one output and keep the tensors that match; both float64."""
@@ -165,6 +169,10 @@ class Network:
         embeddings = tensors[self.output]
         keep = reference.matching(self.graph, patterns)
         return embeddings, {name: array for name, array in tensors.items() if name in keep}
+
+    def _in_order(self, images: Array) -> Array:
+        """The images with their channels in the order in which they are computed."""
+        return images[:, ::-1] if self._turned else images
 
     def _checked(self, images: Array) -> Array:
         """The images as an array the engines can take, or an error that says what is wrong with them."""
@@ -185,9 +193,9 @@ class Network:
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
-        if self._fixed_batch not in (None, len(x)):
+        if self.fixed_batch not in (None, len(x)):
             raise ShapeError(
-                f"there are {len(x)} images; the model computes {self._fixed_batch} at a time, because a tensor in it "
+                f"there are {len(x)} images; the model computes {self.fixed_batch} at a time, because a tensor in it "
                 "mixes the batch with other axes"
             )
         if self.contract.inside and (low < 0 or high > 255):
@@ -210,6 +218,27 @@ class Network:
                 f"the outputs of {count:,} images take {needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB of "
                 "memory. Give fewer images at a time: their embeddings do not depend on how many there are"
             )
+
+
+def _in_canonical_order(graph: Graph, contract: InputContract) -> tuple[Graph, frozenset[str]]:
+    """The graph that engines compute, and the names of its tensors whose channels lie the other way round in the file.
+
+    A sum over channels is rounded differently when it is taken backwards. So a network that says it takes BGR is
+    computed as the RGB network it came from, whose bits are then its own; its channels are turned at the door.
+    """
+    if contract.channels == "RGB":
+        return graph, frozenset()
+    try:
+        way = way_in(graph)
+    except UnsupportedModelError:
+        return graph, frozenset()  # its bits are those of no RGB network
+    return reversed_input(graph), frozenset([contract.name, *(node.output for node in way[:-1])])
+
+
+def _turned_back(tensors: Iterator[tuple[str, Array]], turned: frozenset[str]) -> Iterator[tuple[str, Array]]:
+    """The tensors as the file's own graph has them."""
+    for name, tensor in tensors:
+        yield name, tensor[:, ::-1] if name in turned else tensor
 
 
 def _memory_bytes() -> int:
@@ -238,7 +267,7 @@ def load(
 
     Parameters
     ----------
-    path : path of an ONNX file
+    path : path of an ONNX file, or of the .xml of an OpenVINO model, beside its .bin
     engine : "fast" or "reference"
         float32 by compiled kernels, or float64 in plain NumPy, the specification.
     threads : int, optional
@@ -256,6 +285,6 @@ def load(
     UnsupportedModelError
         If the model asks for something refnet does not implement.
     """
-    from refnet.formats.onnx_reader import read_model  # onnx takes a third of a second to import
+    from refnet.formats.reading import read_model  # onnx takes a third of a second to import
 
     return Network(read_model(Path(path)), engine=engine, threads=threads, memory=memory, cache=cache)

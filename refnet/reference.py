@@ -4,14 +4,13 @@ It is the specification that every other engine is judged by, so it is plain: no
 Images are in true batches; an image has the same bits alone and in any batch.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
+from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError, nearest
 from refnet.graph import Array, Graph, Node, Tensor
 from refnet.ops import OPERATORS
 from refnet.ops.inference import infer
@@ -49,10 +48,10 @@ def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     {'y': array([[0.5, 1. ],
            [1.5, 2. ]])}
     """
-    held = _checked(graph, feeds)
+    held = checked(graph, feeds)
     wanted = {tensor.name for tensor in graph.outputs}
     results = {name: np.array(held[name]) for name in wanted & held.keys()}
-    results.update((name, np.array(_exact(graph.constants[name]))) for name in wanted & graph.constants.keys())
+    results.update((name, np.array(exact(graph.constants[name]))) for name in wanted & graph.constants.keys())
     for name, value in _execute(graph, held, wanted):
         results[name] = np.array(value)
     return {tensor.name: results[tensor.name] for tensor in graph.outputs}
@@ -82,7 +81,7 @@ def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = (
         If a pattern matches no node output; it names the nearest. Otherwise as `run`.
     """
     wanted = matching(graph, patterns)
-    return _execute(graph, _checked(graph, feeds), wanted)
+    return _execute(graph, checked(graph, feeds), wanted)
 
 
 def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
@@ -92,17 +91,17 @@ def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
         matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
-            raise UsageError(f"pattern {pattern!r} matches no tensor{_nearest(pattern, names)}")
+            raise UsageError(f"pattern {pattern!r} matches no tensor{nearest(pattern, names)}")
         found.update(matches)
     return found
 
 
-def _checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The feeds as float64, after they, and the model, are found to fit."""
+def checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The feeds as float64, after they, and the model, are found to fit; raises as `run` does."""
     declared = {tensor.name: tensor for tensor in graph.inputs}
     for name in feeds:
         if name not in declared:
-            raise UsageError(f"the graph has no input {name!r}{_nearest(name, list(declared))}")
+            raise UsageError(f"the graph has no input {name!r}{nearest(name, list(declared))}")
     for name in declared:
         if name not in feeds:
             raise UsageError(f"no array is given for the graph input {name!r}")
@@ -142,18 +141,12 @@ def _readable(tensor: Tensor) -> str:
     return f"({', '.join('N' if extent is None else str(extent) for extent in tensor.shape)})"
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
-    """A clause that offers what may have been meant."""
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    return f"; nearest are {', '.join(map(repr, close))}" if close else ""
-
-
 def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator[tuple[str, Array]]:
     """Run the nodes that the wanted tensors need; `held` keeps what is still to be read, and nothing else."""
-    nodes = _needed(graph, wanted)
+    nodes = needed(graph, wanted)
     readers = Counter(name for node in nodes for name in node.inputs)
     for node in nodes:
-        y = _apply(node, held, graph.constants)
+        y = apply(node, held, graph.constants)
         for name in node.inputs:
             readers[name] -= 1
             if not readers[name]:
@@ -168,23 +161,27 @@ def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator
         del y
 
 
-def _needed(graph: Graph, wanted: set[str]) -> list[Node]:
+def needed(graph: Graph, wanted: set[str]) -> list[Node]:
     """The nodes on whose outputs the wanted tensors depend, in order."""
-    needed = set(wanted)
+    names = set(wanted)
     nodes = []
     for node in reversed(graph.nodes):
-        if node.output in needed:
-            needed.update(node.inputs)
+        if node.output in names:
+            names.update(node.inputs)
             nodes.append(node)
     return nodes[::-1]
 
 
-def _apply(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> Array:
+def apply(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> Array:
     """One node's output; constants are float64 only as long as this takes."""
-    inputs = [None if not name else held[name] if name in held else _exact(constants[name]) for name in node.inputs]
-    return _exact(OPERATORS[node.op].compute(*inputs, **node.attributes))
+    return exact(OPERATORS[node.op].compute(*arguments(node, held, constants), **node.attributes))
 
 
-def _exact(value: Array) -> Array:
+def arguments(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> list[Array | None]:
+    """A node's inputs, None where absent: what is held, else the constants, read here and not kept."""
+    return [None if not name else held[name] if name in held else exact(constants[name]) for name in node.inputs]
+
+
+def exact(value: Array) -> Array:
     """Floating values as float64; integers and truth values as they are."""
     return value.astype(np.float64, copy=False) if value.dtype.kind == "f" else value

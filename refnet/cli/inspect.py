@@ -49,13 +49,14 @@ def _summary(inspection: Inspection) -> list[tuple[str, str]]:
     conforms = "yes" if inspection.conformance.conforms else f"no; {inspection.conformance.departure}"
     operators = ", ".join(f"{count} {op}" for op, count in inspection.operators.items())
     producer = inspection.producer or "unnamed"
+    opset = f", opset {inspection.opset}" if inspection.opset else ""
     plain = f"{inspection.flops / 1e9:.4f} GFLOPs, {inspection.macs:,} multiply-accumulates, "
     published = f"{inspection.published_flops / 1e9:.4f} GFLOPs, {inspection.published_parameters / 1e6:.4f} MParams"
     return [
         ("file", f"{inspection.path}, {inspection.size_bytes:,} bytes"),
         ("sha256", inspection.sha256),
         *([("weights", inspection.synthetic)] if inspection.synthetic else []),
-        ("format", f"{inspection.format}, IR {inspection.ir_version}, opset {inspection.opset}, producer {producer}"),
+        ("format", f"{inspection.format}, IR {inspection.ir_version}{opset}, producer {producer}"),
         *(("note", note) for note in inspection.notes),
         ("input", f"{inspection.input}, declared {declared}; {inspection.input_contract}"),
         ("outputs", ", ".join(inspection.outputs)),

@@ -1,9 +1,14 @@
 """From a file to pixels: RGB, upright, 8 bits.
 
-Decoding is Pillow's. EXIF orientation is applied; grey and palette images become RGB; alpha is dropped, as if the
-image lay on nothing. Does not cover 16-bit or CMYK images, which are refused.
+Decoding is Pillow's. EXIF orientation is applied; of several frames the first is taken, and `Picture.notes` says so;
+what becomes of grey, palettes, alpha, 16 bits and CMYK is written down in `pixels`. A file is whole or refused, as far
+as its format can tell: a JPEG carries no checksum, so that a byte changed within its picture may pass as a picture.
 """
 
+import io
+import threading
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,42 +16,125 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from refnet.errors import InputError
+from refnet.faces.pixels import rgb_of
 from refnet.graph import Array
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
+MAX_PIXELS = 2**27  # 134 million, 400 MB as RGB: the largest sensors' photographs, and no bomb
+Source = Path | str | bytes | BinaryIO
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
+_opening = threading.Lock()  # warnings are silenced for the whole process, so one thread does it at a time
+_BEGINNINGS = (
+    (b"<svg", "an SVG drawing; render it first"),
+    (b"<!doctype html", "a web page: probably the answer to a failed download"),
+    (b"<html", "a web page: probably the answer to a failed download"),
+    (b"<?xml", "XML, such as an SVG drawing; render it first"),
+    (b"%pdf", "a PDF; extract the image first"),
+    (b"version https://git-lfs", "a Git LFS pointer; `git lfs pull` gets the file"),
+    (b"pk\x03\x04", "a ZIP archive"),
+)
 
 
-def read_image(source: Path | BinaryIO) -> Array:
-    """Decode one image, from its file or from an open one.
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image.
 
-    Returns
-    -------
-    (H, W, 3) uint8, RGB
+    Attributes
+    ----------
+    pixels : (H, W, 3) uint8, RGB, upright
+    notes : sentences about what was left out or turned, such as further frames
+    """
+
+    pixels: Array
+    notes: tuple[str, ...] = ()
+
+
+def open_picture(source: Source, name: str | None = None) -> Picture:
+    """Decode one image.
+
+    Parameters
+    ----------
+    source : path, bytes, or a binary file object that can seek
+    name : str, optional
+        What messages call it; the path, where there is one.
 
     Raises
     ------
     InputError
-        If the file is missing, is no image, is cut off, or is of a kind refnet does not read.
+        If the file is missing, empty, no image, cut off, of a kind there is no rule for, or of more than `MAX_PIXELS`.
     """
-    path = source if isinstance(source, Path) else "image"
-    if isinstance(source, Path) and not source.exists():
-        raise InputError(f"{path}: no such file")
+    called = name or (str(source) if isinstance(source, (str, Path)) else "the image")
     try:
-        with Image.open(source) as image:
-            if image.mode not in _MODES:
-                raise InputError(f"{path}: pixels are {image.mode}; expected 8-bit grey, palette or RGB")
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(upright.convert("RGB"))
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image that can be read") from None
+        with _opened(source) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InputError(_too_large(f"{width} x {height} pixels"))
+            notes = []
+            if (frames := getattr(image, "n_frames", 1)) > 1:
+                notes.append(f"{called}: the file holds {frames} frames; the first is taken")
+            return Picture(rgb_of(ImageOps.exif_transpose(image)), tuple(notes))
+    except InputError as error:
+        raise InputError(f"{called}: {error}") from None
     except Image.DecompressionBombError:
-        raise InputError(f"{path}: the image is too large to be decoded safely") from None
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
-        raise InputError(f"{path}: damaged or unreadable ({error})") from None
+        raise InputError(f"{called}: {_too_large('more pixels than can be decoded safely')}") from None
+    except _DAMAGED as error:  # what Pillow raises for damaged files
+        raise InputError(f"{called}: damaged or unreadable ({error})") from None
 
 
-def read_crop(source: Path | BinaryIO, height: int, width: int) -> Array:
+def read_image(source: Source) -> Array:
+    """Decode one image; (H, W, 3) uint8, RGB; `source` and what is refused as in `open_picture`."""
+    return open_picture(source).pixels
+
+
+def _opened(source: Source) -> Image.Image:
+    """The image with its header read; what is no image is refused."""
+    file: Path | BinaryIO
+    if isinstance(source, (str, Path)):
+        file = Path(source)
+        if not file.exists():
+            raise InputError("no such file")
+        if file.is_dir():
+            raise InputError("it is a folder; expected an image file")
+    else:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of bombs, where our own limit speaks, and of odd tags, which change no pixel
+        try:
+            image = Image.open(file)
+        except UnidentifiedImageError:
+            raise InputError(f"not an image that can be read{_beginning(file)}") from None
+        try:
+            _ = getattr(image, "n_frames", 1)
+            if image.format != "PNG":  # whose tags may lie behind the pixels, to be decoded without the lock
+                image.getexif()
+        except _DAMAGED:
+            image.close()
+            raise
+        return image
+
+
+def _beginning(file: Path | BinaryIO) -> str:
+    """What a file that is no image begins like, as the rest of a sentence."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(512)
+    else:
+        file.seek(0)
+        head = file.read(512)
+    if not head:
+        return ": the file is empty"
+    if head[4:8] == b"ftyp":
+        return f": it looks like {head[8:12].decode('ascii', 'replace')} of the HEIF family; convert it to JPEG or PNG"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((f": it looks like {what}" for mark, what in _BEGINNINGS if start.startswith(mark)), "")
+
+
+def _too_large(found: str) -> str:
+    """The clause about an image that is too large."""
+    return f"the image has {found}; the limit is {MAX_PIXELS // 10**6} million. Scale it down first"
+
+
+def read_crop(source: Source, height: int, width: int) -> Array:
     """Decode an aligned crop of exactly the network's size.
 
     Returns
@@ -59,7 +147,7 @@ def read_crop(source: Path | BinaryIO, height: int, width: int) -> Array:
         As `read_image`, and if the image has another size: a photograph must be aligned first.
     """
     pixels = read_image(source)
-    path = source if isinstance(source, Path) else "image"
+    path = source if isinstance(source, (str, Path)) else "the image"
     if pixels.shape[:2] != (height, width):
         found = f"{pixels.shape[1]} x {pixels.shape[0]}"
         raise InputError(f"{path}: the image is {found} pixels; expected an aligned {width} x {height} face crop")

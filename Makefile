@@ -25,7 +25,9 @@ fix: .venv/.dev ## format and mend what can be mended
 
 bench: .venv/.dev ## measure running, starting and loading beside onnxruntime
 	test -f .venv/model.onnx || $(BIN)/refnet models make arcfaceresnet100-8 -o .venv/model.onnx
-	$(BIN)/python tools/bench.py .venv/model.onnx
+	$(BIN)/refnet bench .venv/model.onnx
+	$(BIN)/refnet bench .venv/model.onnx --layers --batch 1
+	$(BIN)/python tools/measure_start.py .venv/model.onnx
 	$(BIN)/python tools/measure_load.py .venv/model.onnx
 	$(BIN)/python tools/measure_reference.py .venv/model.onnx
 

@@ -1,7 +1,7 @@
 """Write the measured parts of docs/kernels.md.
 
 python tools/write_kernels.py ladder machine
-python tools/write_kernels.py bench FILE.json      # what tools/bench.py --json wrote
+python tools/write_kernels.py bench FILE.json      # what refnet bench --json printed
 """
 
 import json
@@ -59,7 +59,7 @@ def bench(measured: dict[str, Any]) -> str:
     where = f"{machine['processor']} (family {family}, model {model}; {', '.join(machine['features'])}), {machine['cores']} cores"
     about = (
         "Median milliseconds an image, full-size LResNet100E-IR in float32, and how many times as long as refnet: the median "
-        f"over rounds of the ratio within a round. `tools/bench.py`, {machine['time'][:10]}; {where}; Python {machine['python']}."
+        f"over rounds of the ratio within a round. `refnet bench`, {machine['time'][:10]}; {where}; Python {machine['python']}."
     )
     return "\n".join([*lines, "", about])
 

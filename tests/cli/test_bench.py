@@ -55,3 +55,12 @@ def test_a_runtime_that_is_asked_for_and_absent_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert main(["bench", str(narrow_path), "--against", "ncnn"]) == 2
     assert "ncnn cannot be imported; install it, or leave it out of --against" in capsys.readouterr().err
+
+
+def test_inspect_prints_the_plan(narrow_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(narrow_path), "--plan"]) == 0
+    assert "winograd_3x3" in capsys.readouterr().out
+    assert main(["inspect", str(narrow_path), "--plan", "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert steps[1]["name"] == "conv0"
+    assert steps[1]["shape"] == [4, 112, 112]

@@ -32,11 +32,12 @@ def inspect(
         Instead, print how the fast engine would run it here: kernels, operations, weights, expected shares.
     """
     if plan:
-        return _print_plan(open_model(model), as_json=json)
+        _print_plan(open_model(model), as_json=json)
+        return
     inspection = inspect_network(open_model(model))
     if json:
         print_json(inspection.to_json())
-        return None
+        return
     if layers:
         table = Table("layer", "operator", "output", "FLOPs", "parameters", box=None, header_style="bold")
         for column in table.columns[3:]:

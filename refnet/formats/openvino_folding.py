@@ -89,7 +89,8 @@ def fold(graph: Graph) -> Folded:
     Raises
     ------
     UnsupportedModelError
-        If a node has no counterpart here, or an extent other than the batch is free.
+        If a node has no counterpart here, an extent other than the batch is free, or an output is not computed, or is
+        given out under two names.
     """
     for tensor in graph.inputs:
         if len(graph.inputs) > 1 or None in tensor.shape[1:]:
@@ -141,31 +142,53 @@ class _Folding:
         return self.names.get(name, name)
 
     def _without_copies(self) -> list[Node]:
-        """The nodes but for copies; a copied tensor takes the name of its copy, as the Model Optimizer does it."""
-        copy_of: dict[str, str] = {}
-        for node in self.graph.nodes:
+        """The nodes but for copies, and for what only makes a constant of constants, as a slope that is reshaped."""
+        computed = [node for node in self.graph.nodes if not self._constant(node)]
+        copies: dict[str, list[str]] = {}
+        source_of: dict[str, str] = {}
+        for node in computed:
             if node.op in _COPIES:
-                source = copy_of.get(node.inputs[0], node.inputs[0])
-                copy_of[node.output] = source
-                if source == self.input.name:
-                    self.input_names.append(node.output)
-                else:
-                    self.names[source] = node.output
-        for copy, source in copy_of.items():
-            self.names[copy] = source if source == self.input.name else self.names[source]
+                source = source_of[node.output] = source_of.get(node.inputs[0], node.inputs[0])
+                copies.setdefault(source, []).append(node.output)
+        for source, names in copies.items():
+            self._name(source, names)
         kept = []
-        for node in self.graph.nodes:
-            if node.op not in _COPIES and not self._constant(node):
+        for node in computed:
+            if node.op not in _COPIES:
                 inputs = tuple(self._called(name) for name in node.inputs)
                 output = self._called(node.output)
                 name = output if output != node.output else node.name
                 kept.append(Node(name, node.op, inputs, output, node.attributes))
+        made = {node.output for node in kept}
+        for tensor in self.graph.outputs:
+            if self._called(tensor.name) not in made:
+                raise UnsupportedModelError(
+                    f"output {tensor.name!r} is the input itself or a constant; an OpenVINO model is written of "
+                    "outputs that are computed"
+                )
         return kept
 
+    def _name(self, source: str, copies: list[str]) -> None:
+        """Settle what a copied tensor is called: as the last copy, as the Model Optimizer does it, or as an output."""
+        if source == self.input.name:
+            self.input_names += copies
+            self.names.update(dict.fromkeys(copies, source))
+            return
+        given = {tensor.name for tensor in self.graph.outputs}.intersection((source, *copies))
+        if len(given) > 1:
+            raise UnsupportedModelError(
+                f"outputs {' and '.join(map(repr, sorted(given)))} are the same tensor; a tensor of an OpenVINO model "
+                "is given out once"
+            )
+        called = given.pop() if given else copies[-1]
+        self.names.update(dict.fromkeys((source, *copies), called))
+
     def _constant(self, node: Node) -> bool:
-        """Whether a node only makes a constant of constants, as a slope that is reshaped; it becomes that constant."""
-        value = self.known[node.output].value
-        if value is None or not all(name in self.constants for name in node.inputs):
+        """Whether a node only makes a constant of constants; it becomes that constant."""
+        if not all(name in self.constants for name in node.inputs):
+            return False
+        value = self.constants[node.inputs[0]] if node.op in _COPIES else self.known[node.output].value
+        if value is None:
             return False
         self.constants[node.output] = value
         return True
@@ -181,7 +204,7 @@ class _Folding:
         entry = self.constants[weight]
 
         def make() -> Array:
-            array = self.graph.constants[weight] if weight in self.graph.constants else np.asarray(entry)
+            array = self._value(weight)
             if made.scale is not None:
                 array = array * made.scale.reshape(convolution.scale_shape)
             return array.reshape(convolution.shape(array.shape))
@@ -199,7 +222,10 @@ class _Folding:
         """What a linear node multiplies by and then adds, step by step; None if it is no such node."""
         if node.op not in _LINEAR:
             return None
+        held = [name in self.constants for name in node.inputs]
         if node.op == "BatchNormalization":
+            if held != [False, True, True, True, True]:
+                return None
             gamma, beta, mean, var = (self._value(name) for name in node.inputs[1:])
             scale = gamma / np.sqrt(var + np.array(node.attributes["epsilon"], dtype=np.float32))
             return [
@@ -207,9 +233,10 @@ class _Folding:
                 (self._vector(node, scale), None),
                 (None, self._vector(node, beta)),
             ]
-        held = [name in self.constants for name in node.inputs]
         if held.count(True) != 1 or (held[0] and node.op in ("Sub", "Div")):
             return None
+        if self.known[node.inputs[held.index(False)]].shape != self.known[node.output].shape:
+            return None  # it also stretches the tensor, which weights cannot do
         value = self._per_channel(node, self._value(node.inputs[held.index(True)]))
         if value is None:
             return None

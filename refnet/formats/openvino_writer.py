@@ -77,18 +77,13 @@ class _Writing:
         for layer in self.folded.layers:
             self._layer(layer)
         for tensor in self.graph.outputs:
-            name = tensor.name if tensor.name in self.made else self._copied(tensor.name)
-            self._element(f"{name}/sink_port_0", "Result", {}, [self.made[name]])
+            self._element(f"{tensor.name}/sink_port_0", "Result", {}, [self.made[tensor.name]])
         edges = SubElement(root, "edges")
         keys = ("from-layer", "from-port", "to-layer", "to-port")
         for start, end in sorted(self.edges):
             SubElement(edges, "edge", dict(zip(keys, map(str, (*start, *end)), strict=True)))
         root.append(_about(self.graph, statements))
         return root
-
-    def _copied(self, name: str) -> str:
-        """The input, where the graph gives it out under another name."""
-        return self.folded.input_names[0] if name in self.folded.input_names else name
 
     def _parameter(self) -> None:
         """The input; its names are those of all its copies."""

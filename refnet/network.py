@@ -18,6 +18,7 @@ import numpy as np
 from refnet import reference, watermark
 from refnet.contract import InputContract, input_contract
 from refnet.errors import InputError, ModelError, ShapeError, UsageError
+from refnet.gradient import Pullback, pullback
 from refnet.graph import Array, Graph
 from refnet.ops.inference import infer
 
@@ -165,6 +166,52 @@ class Network:
         embeddings = tensors[self.output]
         keep = reference.matching(self.graph, patterns)
         return embeddings, {name: array for name, array in tensors.items() if name in keep}
+
+    def gradient(self, images: Array, seed: Array, wrt: str | None = None) -> Array:
+        """Differentiate sum(seed * output), in float64, by the images or by another tensor.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        seed : (N, 512) float
+            A weight for every number of the one output.
+        wrt : name of a node's output or of a weight, optional
+            The images where absent.
+
+        Returns
+        -------
+        float64 array of the shape of the images, or of the tensor. Gradients by images are in units of the input: one
+        step of a pixel's value where the graph takes 0..255. That of an image does not depend on those beside it; that
+        of a weight is summed over them.
+
+        Raises
+        ------
+        As `__call__`, and as `refnet.gradient.gradient`.
+
+        Examples
+        --------
+        >>> net = refnet.load("arcfaceresnet100-8.onnx")  # doctest: +SKIP
+        >>> net.gradient(images, np.eye(512)[:1])         # doctest: +SKIP
+        """
+        _, pull = self.pullback(images, () if wrt is None else (wrt,))
+        return next(iter(pull({self.output: seed}).values()))
+
+    def pullback(self, images: Array, wrt: Sequence[str] = ()) -> tuple[dict[str, Array], Pullback]:
+        """Compute every output, float64, and a function that carries weights of outputs back to gradients.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        wrt : names of tensors, the images where there are none
+
+        Returns
+        -------
+        {output: array}, and a function from {output: weights} to {name: gradient}; see `refnet.gradient.pullback`.
+        For a function of the output whose derivative depends on it: compute that from the first, give it to the second.
+        """
+        feeds = {self.contract.name: self._checked(images)}
+        outputs = [tensor.name for tensor in self.graph.outputs]
+        return pullback(self.graph, feeds, outputs, tuple(wrt) or (self.contract.name,))
 
     def _checked(self, images: Array) -> Array:
         """The images as an array the engines can take, or an error that says what is wrong with them."""

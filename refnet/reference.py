@@ -5,15 +5,18 @@ Images are in true batches; an image has the same bits alone and in any batch.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError, nearest
+from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError, nearest
+from refnet.following import following, lacking
 from refnet.graph import Array, Graph, Node, Tensor
 from refnet.ops import OPERATORS
 from refnet.ops.inference import infer
+
+Patch = Callable[[Array], Array]  # from what a node made to what is to go on instead, of the same shape
 
 
 def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -52,12 +55,19 @@ def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     wanted = {tensor.name for tensor in graph.outputs}
     results = {name: np.array(held[name]) for name in wanted & held.keys()}
     results.update((name, np.array(exact(graph.constants[name]))) for name in wanted & graph.constants.keys())
-    for name, value in _execute(graph, held, wanted):
+    for name, value in _execute(graph, held, wanted, {}):
         results[name] = np.array(value)
     return {tensor.name: results[tensor.name] for tensor in graph.outputs}
 
 
-def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
+def stream(
+    graph: Graph,
+    feeds: Mapping[str, Array],
+    patterns: Sequence[str] = ("*",),
+    *,
+    start: Mapping[str, Array] | None = None,
+    patch: Mapping[str, Patch] | None = None,
+) -> Iterator[tuple[str, Array]]:
     """Compute tensors one at a time, in the order of the graph, letting each go as soon as nothing needs it.
 
     Parameters
@@ -68,6 +78,11 @@ def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = (
     patterns : sequence of str
         Names or globs (``*``, ``?``, ``[...]``; upper and lower case differ), such as ``"stage3_*"``. Nodes that
         no matching tensor needs are not computed.
+    start : {tensor: array}, optional
+        Tensors in the midst of the graph that are given instead of computed; then only such graph inputs are to be fed
+        as are needed beside them. Floating, of any number of images. They are not yielded.
+    patch : {tensor: function}, optional
+        What goes on instead of a node's output: function(array) -> array of the same shape. It is given a copy.
 
     Yields
     ------
@@ -78,10 +93,25 @@ def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = (
     Raises
     ------
     UsageError
-        If a pattern matches no node output; it names the nearest. Otherwise as `run`.
+        If a pattern matches no node output; it names the nearest. If it matches only what does not follow from
+        `start`; it names what is missing. If a name in `start` or `patch` is no such tensor. Otherwise as `run`.
+    ShapeError, InputError
+        If a patch returns another shape or dtype, or what is not finite; raised as the tensors are taken.
     """
-    wanted = matching(graph, patterns)
-    return _execute(graph, checked(graph, feeds), wanted)
+    replaced = dict(patch or {})
+    made = [node.output for node in graph.nodes]
+    for name in replaced:
+        if name not in made:
+            raise UsageError(f"cannot patch {name!r}: no node makes it{nearest(name, made)}")
+    if start is None:
+        return _execute(graph, checked(graph, feeds), matching(graph, patterns), replaced)
+    given = {**feeds, **start}
+    part = following(graph, given)
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        whole = matching(graph, (pattern,))
+        if not whole & {node.output for node in part.nodes}:
+            _explain_missing(graph, given, pattern, whole)
+    return _execute(part, checked(part, given), matching(part, patterns), replaced)
 
 
 def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
@@ -94,6 +124,17 @@ def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
             raise UsageError(f"pattern {pattern!r} matches no tensor{nearest(pattern, names)}")
         found.update(matches)
     return found
+
+
+def _explain_missing(graph: Graph, given: Mapping[str, Array], pattern: str, names: set[str]) -> None:
+    """Raise an error that says why none of the tensors follows from what is given."""
+    missing = sorted({name for wanted in names for name in lacking(graph, given, wanted)})
+    if not missing:
+        raise UsageError(f"pattern {pattern!r} matches only what is given to start from; ask for what follows from it")
+    raise UsageError(
+        f"pattern {pattern!r} matches only tensors that need {', '.join(map(repr, missing))}, which is not given; "
+        f"what follows from {', '.join(map(repr, given))} alone can be computed"
+    )
 
 
 def checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -141,12 +182,16 @@ def _readable(tensor: Tensor) -> str:
     return f"({', '.join('N' if extent is None else str(extent) for extent in tensor.shape)})"
 
 
-def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator[tuple[str, Array]]:
+def _execute(
+    graph: Graph, held: dict[str, Array], wanted: set[str], patch: Mapping[str, Patch]
+) -> Iterator[tuple[str, Array]]:
     """Run the nodes that the wanted tensors need; `held` keeps what is still to be read, and nothing else."""
     nodes = needed(graph, wanted)
     readers = Counter(name for node in nodes for name in node.inputs)
     for node in nodes:
         y = apply(node, held, graph.constants)
+        if node.output in patch:
+            y = _patched(node.output, y, patch[node.output])
         for name in node.inputs:
             readers[name] -= 1
             if not readers[name]:
@@ -159,6 +204,19 @@ def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator
             yield node.output, shown
             del shown
         del y
+
+
+def _patched(name: str, y: Array, patch: Patch) -> Array:
+    """What a patch makes of a tensor, found to fit in its place."""
+    new = np.asarray(patch(y.copy()))
+    if new.shape != y.shape or new.dtype.kind != y.dtype.kind:
+        raise ShapeError(
+            f"the patch of {name!r} returned shape {new.shape} and dtype {new.dtype}; expected the tensor's, "
+            f"{y.shape} and {y.dtype}"
+        )
+    if not np.isfinite(new).all():
+        raise InputError(f"the patch of {name!r} returned NaN or infinite values; expected finite numbers")
+    return exact(new)
 
 
 def needed(graph: Graph, wanted: set[str]) -> list[Node]:

@@ -25,13 +25,17 @@ fix: .venv/.dev ## format and mend what can be mended
 
 bench: .venv/.dev ## measure running, starting and loading beside onnxruntime
 	test -f .venv/model.onnx || $(BIN)/refnet models make arcfaceresnet100-8 -o .venv/model.onnx
-	$(BIN)/python tools/bench.py .venv/model.onnx
+	$(BIN)/refnet bench .venv/model.onnx
+	$(BIN)/refnet bench .venv/model.onnx --layers --batch 1
+	$(BIN)/python tools/measure_start.py .venv/model.onnx
 	$(BIN)/python tools/measure_load.py .venv/model.onnx
 	$(BIN)/python tools/measure_reference.py .venv/model.onnx
 
 docs: .venv/.dev ## write the pages and figures that tools write
 	$(BIN)/python tools/write_validation.py $(wildcard $(or $(REFNET_TEST_DATA),../shared/data)/models/*.onnx)
 	$(BIN)/python tools/write_kernels.py ladder machine
+	$(BIN)/python tools/write_doctor.py
+	$(BIN)/python tools/write_models.py
 	$(BIN)/python tools/write_readme.py
 
 lock: .venv/.uv ## resolve the dependencies anew into requirements/

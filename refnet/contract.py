@@ -59,6 +59,14 @@ class InputContract:
         low, high = (-self.mean * self.scale, (255 - self.mean) * self.scale)
         return f"{low:g}..{high:g}"
 
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width of the crops it takes; a `ModelError` where the file leaves them open."""
+        _, height, width = self.shape
+        if height is None or width is None:
+            raise ModelError(f"the model leaves the size of {self.name} open; expected a fixed height and width")
+        return height, width
+
     def sentence(self) -> str:
         """The contract in words, and how each part of it is known."""
         assumed = "" if self.inside else " if it is an ArcFace export"

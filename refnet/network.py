@@ -19,13 +19,15 @@ from refnet import reference, watermark
 from refnet.channels import reversed_input, way_in
 from refnet.contract import InputContract, input_contract
 from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError
+from refnet.following import SIDE
+from refnet.gradient import Pullback, pullback
 from refnet.graph import Array, Graph
 from refnet.ops.inference import infer
+from refnet.reference import Patch
 
 EngineName = Literal["fast", "reference"]
 Memory = Literal["default", "low"]
 ENGINES: tuple[EngineName, ...] = ("fast", "reference")
-SIDE = 112  # pixels; stands for an extent that the file leaves free, where any would do
 MANY = 10_000  # images from which on it is asked whether their outputs fit into memory
 CHUNK = 8  # images computed at a time by the reference engine: bounds its memory, changes no number
 
@@ -151,24 +153,103 @@ class Network:
         """Compute every output, by name; images as in `__call__`."""
         return self._engine.run({self.contract.name: self._in_order(self._checked(images))})
 
-    def stream(self, images: Array, patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
+    def stream(
+        self,
+        images: Array | None = None,
+        patterns: Sequence[str] = ("*",),
+        *,
+        start: Mapping[str, Array] | None = None,
+        patch: Mapping[str, Patch] | None = None,
+    ) -> Iterator[tuple[str, Array]]:
         """Yield tensors in the graph's order, float64, one at a time in memory.
 
         Parameters
         ----------
         images : as in `__call__`
-        patterns : glob patterns of tensor names, such as ``stage3_*``
-        """
-        feeds = {self.contract.name: self._in_order(self._checked(images))}
-        tensors = reference.stream(self._computed, feeds, patterns)
-        return _turned_back(tensors, self._turned) if self._turned else tensors
+            None where everything wanted follows from `start`.
+        patterns : names or glob patterns of tensor names, such as ``stage3_*``
+        start : {tensor: array}, optional
+            Tensors to go on from, instead of computing them: those of another run, or changed ones.
+        patch : {tensor: function}, optional
+            What to put in a tensor's place: function(array) -> array of the same shape.
 
-    def trace(self, images: Array, patterns: Sequence[str] = ("*",)) -> tuple[Array, dict[str, Array]]:
-        """Compute the one output and keep the tensors that match; both float64."""
-        tensors = dict(self.stream(images, (*patterns, self.output)))
+        Raises
+        ------
+        As `__call__`, and as `refnet.reference.stream`.
+        """
+        if images is None and start is None:
+            raise UsageError("there are neither images nor tensors to start from; give one of both")
+        feeds = {} if images is None else {self.contract.name: self._checked(images)}
+        if start is None and patch is None:
+            tensors = reference.stream(
+                self._computed, {name: self._in_order(array) for name, array in feeds.items()}, patterns
+            )
+            return _turned_back(tensors, self._turned) if self._turned else tensors
+        if start is not None:
+            start = {name: np.asarray(array) for name, array in start.items()}
+            _refuse_unequal_batches({**feeds, **start})
+        return reference.stream(self.graph, feeds, patterns, start=start, patch=patch)  # tensors as the file has them
+
+    def trace(
+        self,
+        images: Array | None = None,
+        patterns: Sequence[str] = ("*",),
+        *,
+        start: Mapping[str, Array] | None = None,
+        patch: Mapping[str, Patch] | None = None,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Compute the one output and keep the tensors that match; both float64. Arguments as in `stream`."""
+        wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        tensors = dict(self.stream(images, (*wanted, self.output), start=start, patch=patch))
         embeddings = tensors[self.output]
-        keep = reference.matching(self.graph, patterns)
+        keep = reference.matching(self.graph, wanted)
         return embeddings, {name: array for name, array in tensors.items() if name in keep}
+
+    def gradient(self, images: Array, seed: Array, wrt: str | None = None) -> Array:
+        """Differentiate sum(seed * output), in float64, by the images or by another tensor.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        seed : (N, 512) float
+            A weight for every number of the one output.
+        wrt : name of a node's output or of a weight, optional
+            The images where absent.
+
+        Returns
+        -------
+        float64 array of the shape of the images, or of the tensor. Gradients by images are in units of the input: one
+        step of a pixel's value where the graph takes 0..255. That of an image does not depend on those beside it; that
+        of a weight is summed over them.
+
+        Raises
+        ------
+        As `__call__`, and as `refnet.gradient.gradient`.
+
+        Examples
+        --------
+        >>> net = refnet.load("arcfaceresnet100-8.onnx")  # doctest: +SKIP
+        >>> net.gradient(images, np.eye(512)[:1])         # doctest: +SKIP
+        """
+        _, pull = self.pullback(images, () if wrt is None else (wrt,))
+        return next(iter(pull({self.output: seed}).values()))
+
+    def pullback(self, images: Array, wrt: Sequence[str] = ()) -> tuple[dict[str, Array], Pullback]:
+        """Compute every output, float64, and a function that carries weights of outputs back to gradients.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        wrt : names of tensors, the images where there are none
+
+        Returns
+        -------
+        {output: array}, and a function from {output: weights} to {name: gradient}; see `refnet.gradient.pullback`.
+        For a function of the output whose derivative depends on it: compute that from the first, give it to the second.
+        """
+        feeds = {self.contract.name: self._checked(images)}
+        outputs = [tensor.name for tensor in self.graph.outputs]
+        return pullback(self.graph, feeds, outputs, tuple(wrt) or (self.contract.name,))
 
     def _in_order(self, images: Array) -> Array:
         """The images with their channels in the order in which they are computed."""
@@ -244,6 +325,17 @@ def _turned_back(tensors: Iterator[tuple[str, Array]], turned: frozenset[str]) -
 def _memory_bytes() -> int:
     """The machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _refuse_unequal_batches(given: Mapping[str, Array]) -> None:
+    """Raise unless all arrays are of the same number of images: one image would be broadcast to others, silently."""
+    counts = {name: len(array) if array.ndim else 0 for name, array in given.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        said = ", ".join(f"{name!r} {count}" for name, count in counts.items())
+        raise ShapeError(f"what to start from holds different numbers of images, or none: {said}; expected the same")
+    for name, array in given.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{name!r}, given to start from, holds NaN or infinite values; expected finite numbers")
 
 
 def _hint(shape: tuple[int, ...], contract: InputContract) -> str:

@@ -19,9 +19,9 @@ from unittest import mock
 
 import numpy as np
 from numba import njit
-from processor import processor
 
 from refnet import fast
+from refnet.bench.machine import processor
 from refnet.fast import draft
 from refnet.fast.kernels.driver import Kernel
 from refnet.graph import Array, Graph, Node, Tensor

@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from processor import processor
 
+from refnet.bench.machine import processor
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.gallery import Candidate, Gallery, read_gallery, search, write_gallery
 from refnet.faces.gallery.approximate import ApproximateIndex

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from processor import processor
+from refnet.bench.machine import processor
 
 CHILD = """
 import json, resource, sys, time

@@ -15,7 +15,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from processor import processor
+from refnet.bench.machine import processor
 
 SIDES = {
     "refnet reference, float64": """

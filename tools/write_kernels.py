@@ -1,7 +1,9 @@
 """Write the measured parts of docs/kernels.md.
 
 python tools/write_kernels.py ladder machine
-python tools/write_kernels.py bench FILE.json      # what tools/bench.py --json wrote
+python tools/write_kernels.py bench FILE.json      # what refnet bench --json printed
+python tools/write_kernels.py start MODEL          # what tools/measure_start.py prints
+python tools/write_kernels.py layers MODEL         # what refnet bench --layers prints, for one image
 """
 
 import json
@@ -20,6 +22,12 @@ def main() -> None:
     names = sys.argv[1:]
     if names[:1] == ["bench"]:
         put("bench", bench(json.loads(Path(names[1]).read_text())))
+        return
+    if names[:1] in (["start"], ["layers"]):
+        start = [TOOLS / "measure_start.py", names[1]]
+        layers = ["-m", "refnet", "bench", names[1], "--layers", "--batch", "1", "--threads", "1"]
+        command = [sys.executable, *(start if names[0] == "start" else layers)]
+        put(names[0], f"```\n{subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()}\n```")
         return
     for name in names:
         script = {"ladder": "ladder.py", "machine": "inspect_kernel.py"}[name]
@@ -59,7 +67,7 @@ def bench(measured: dict[str, Any]) -> str:
     where = f"{machine['processor']} (family {family}, model {model}; {', '.join(machine['features'])}), {machine['cores']} cores"
     about = (
         "Median milliseconds an image, full-size LResNet100E-IR in float32, and how many times as long as refnet: the median "
-        f"over rounds of the ratio within a round. `tools/bench.py`, {machine['time'][:10]}; {where}; Python {machine['python']}."
+        f"over rounds of the ratio within a round. `refnet bench`, {machine['time'][:10]}; {where}; Python {machine['python']}."
     )
     return "\n".join([*lines, "", about])
 

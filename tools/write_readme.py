@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from processor import processor
 
 import refnet
+from refnet.bench.machine import processor
 from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_images
 
@@ -80,16 +80,27 @@ def figures(model: Path) -> str:
         f"**Agreement**: relative L2 distance of the full-size network's embeddings from the float64 reference: refnet "
         f"{errors[0]:.1e}, onnxruntime {errors[1]:.1e}. **Speed**: how many times faster than onnxruntime, by number of "
         f"threads: {speed}. ({processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, NumPy {version('numpy')}, "
-        f"numba {version('numba')}, onnxruntime {version('onnxruntime')}; `make docs`, `tools/bench.py`)"
+        f"numba {version('numba')}, onnxruntime {version('onnxruntime')}; `make docs`, `refnet bench`)"
     )
 
 
 def bench(model: Path) -> dict[tuple[int, int], float]:
     """Times as fast as onnxruntime, by batch and threads."""
-    script, written = Path(__file__).with_name("bench.py"), model.with_name("bench.json")
-    command = [sys.executable, script, model, "--batch", "1", "8", "--threads", "1", "2", "--json", written]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    rows = json.loads(written.read_text())["rows"]
+    command = [
+        sys.executable,
+        "-m",
+        "refnet",
+        "bench",
+        model,
+        "--batch",
+        "1",
+        "8",
+        "--against",
+        "onnxruntime",
+        "--json",
+    ]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    rows = json.loads(done.stdout)["rows"]
     return {(row["batch"], row["threads"]): row["times_as_slow"] for row in rows if row["runtime"] == "onnxruntime"}
 
 

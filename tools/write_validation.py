@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from processor import processor
 
 from refnet.audit.compare import Other, compare
 from refnet.audit.difference import difference
 from refnet.audit.floor import STANDARD_DEVIATIONS
 from refnet.audit.oracle import OnnxRuntime
+from refnet.bench.machine import processor
 from refnet.files import sha256
 from refnet.graph import Array, Graph, Node
 from refnet.network import Network, load

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refnet.errors import InputError, ModelError
+from refnet.errors import InputError
 from refnet.faces.image import read_crop
 from refnet.graph import Array
 from refnet.network import Network
@@ -79,12 +79,7 @@ def stamp_of(name: str) -> Stamp:
 
 def crop_size(network: Network) -> tuple[int, int]:
     """Height and width of the crops a network takes."""
-    _, height, width = network.contract.shape
-    if height is None or width is None:
-        raise ModelError(
-            f"the model leaves the size of {network.contract.name} open; expected a fixed height and width"
-        )
-    return height, width
+    return network.contract.crop_size
 
 
 def aligned_crops(network: Network) -> Preparation:

@@ -23,7 +23,7 @@ from refnet.cli.deciding import MetricOption
 from refnet.cli.options import JsonFlag, announce_compiling
 from refnet.errors import UsageError
 from refnet.faces.detect import load_detector
-from refnet.network import SIDE
+from refnet.following import SIDE
 
 
 def doctor(

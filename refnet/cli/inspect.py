@@ -1,5 +1,6 @@
 """`refnet inspect`: what a model is, layer by layer."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -8,6 +9,7 @@ from rich.table import Table
 from refnet.audit.inspect import Inspection, inspect_network
 from refnet.cli.console import out, print_json
 from refnet.cli.options import JsonFlag, open_model
+from refnet.network import Network
 
 
 def inspect(
@@ -15,6 +17,7 @@ def inspect(
     /,
     *,
     layers: Annotated[bool, Parameter(negative="--no-layers")] = True,
+    plan: Annotated[bool, Parameter(negative="")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Print a model's layers, cost, input contract and whether it is an LResNet100E-IR.
@@ -25,7 +28,12 @@ def inspect(
         Model file or a card's name. Default: $REFNET_MODEL, else the cached arcfaceresnet100-8.
     layers
         Print the table of layers.
+    plan
+        Instead, print how the fast engine would run it here: kernels, operations, weights, expected shares.
     """
+    if plan:
+        _print_plan(open_model(model), as_json=json)
+        return
     inspection = inspect_network(open_model(model))
     if json:
         print_json(inspection.to_json())
@@ -41,6 +49,17 @@ def inspect(
         out.print()
     for label, value in _summary(inspection):
         out.print(f"{label:<14} {value}", markup=False)
+
+
+def _print_plan(network: Network, *, as_json: bool) -> None:
+    """The steps of the fast engine's plan."""
+    from refnet import fast  # numba takes a third of a second to import
+
+    described = fast.compile(network.graph, cache=True).plan
+    if as_json:
+        print_json({"schema_version": 1, "steps": [asdict(step) for step in described.described]})
+    else:
+        out.print(str(described), markup=False)
 
 
 def _summary(inspection: Inspection) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refnet.errors import InputError, ModelError, UsageError
+from refnet.errors import InputError, UsageError
 from refnet.evaluation.pairs import PairSet, check_crops, crops
 from refnet.faces.embedding_file import SCHEMA_VERSION
 from refnet.faces.embedding_reader import read_embeddings
@@ -51,11 +51,7 @@ def embed_pairs(
         If images cannot be decoded or have another size, before any is embedded; or if an embedding is not finite, or
         all zero.
     """
-    _, height, width = network.contract.shape
-    if height is None or width is None:
-        raise ModelError(
-            f"the model leaves the size of {network.contract.name} open; expected a fixed height and width"
-        )
+    height, width = network.contract.crop_size
     check_crops(pairs, height, width)
     upright, mirrored = [], []
     for some in crops(pairs, height, width, BATCH):

@@ -21,7 +21,7 @@ from refnet.fast.kernels.step import STEP
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import layers_of
 from refnet.fast.simplify import constant_names, evaluate, simplify
-from refnet.fast.steps import CAPACITY, Step, table_of, write_row
+from refnet.fast.steps import CAPACITY, Described, Step, describe, table_of, write_row
 from refnet.fast.storage import Storage, allocate
 from refnet.fast.weights_cache import PackedWeights, graph_digest, packed_weights, weights_key
 from refnet.graph import Array, Graph, Shape
@@ -65,7 +65,7 @@ class Plan:
     constants : {tensor: array}
         What generic nodes read, and outputs among them.
     capacity : int
-    lines : for people, one a step
+    described : the steps, for people
     """
 
     parts: tuple[Compiled | Generic, ...]
@@ -78,7 +78,7 @@ class Plan:
     constants: Mapping[str, Array]
     capacity: int
     weights_resident: bool
-    lines: tuple[str, ...]
+    described: tuple[Described, ...]
 
     @property
     def weights(self) -> Array:
@@ -86,7 +86,7 @@ class Plan:
         return self.packed.values
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(table_of(self.described))
 
 
 def make_plan(
@@ -175,7 +175,7 @@ def _finished(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | N
         constants={name: _as_float32(evaluate(draft.graph, name)) for name in read},
         capacity=draft.capacity,
         weights_resident=not draft.low_memory,
-        lines=table_of(steps),
+        described=tuple(describe(step) for step in steps),
     )
 
 

@@ -35,6 +35,16 @@ class Engine:
         self._arenas = [pack.zeros(plan.arena_size)]
         self._compiled_only = all(isinstance(part, Compiled) for part in plan.parts)
 
+    @property
+    def team(self) -> Team:
+        """The threads."""
+        return self._team
+
+    @property
+    def arena(self) -> Array:
+        """The workspace of the first rank."""
+        return self._arenas[0]
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs.
 

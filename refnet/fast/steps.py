@@ -6,7 +6,7 @@ from typing import Any
 
 from refnet.fast.kernels.driver import Kernel
 from refnet.fast.kernels.register_block import PANEL
-from refnet.fast.kernels.tiles import FREQUENCIES
+from refnet.fast.kernels.tiles import FREQUENCIES, tile_sizes
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import ConvLayer
 from refnet.fast.storage import PIXEL, Border, Storage
@@ -93,13 +93,61 @@ def write_row(row: Any, step: Step, shared_at: int, private_at: int, private_siz
         row[name] = value
 
 
-def table_of(steps: Sequence[Step]) -> tuple[str, ...]:
-    """A table for people."""
-    lines = [f"{'layer':40} {'kernel':14} {'output':>16} {'MFLOP':>9} {'weights':>10} {'together':>8}"]
-    for step in steps:
-        shape = "x".join(str(extent) for extent in step.storages["y"][0].layout.shape)
-        lines.append(
-            f"{step.name:40} {step.kernel.name.lower():14} {shape:>16} {step.flops / 1e6:9.1f} "
-            f"{step.weight_bytes / 1e6:7.2f} MB {step.group:8}"
-        )
+@dataclass(frozen=True)
+class Described:
+    """A step for people.
+
+    Attributes
+    ----------
+    name, kernel : str
+    shape : of its output, for one image
+    flops : of the layer's definition, for one image
+    executed_flops : of the algorithm, for one image; transforms not counted
+    weight_bytes : read once a run, or once for so many images as go through together
+    activation_bytes : read and written for one image
+    together : images that go through the step and its neighbours together
+    """
+
+    name: str
+    kernel: str
+    shape: tuple[int, ...]
+    flops: int
+    executed_flops: int
+    weight_bytes: int
+    activation_bytes: int
+    together: int
+
+
+def describe(step: Step) -> Described:
+    """What a person wants to know of a step."""
+    return Described(
+        step.name,
+        step.kernel.name.lower(),
+        step.storages["y"][0].layout.shape,
+        step.flops,
+        _executed(step),
+        step.weight_bytes,
+        step.activation_bytes,
+        step.group,
+    )
+
+
+def _executed(step: Step) -> int:
+    """What the algorithm computes: for Winograd, m + 2 products a direction for a tile of m outputs instead of 3 m."""
+    if step.kernel is not Kernel.WINOGRAD_3X3:
+        return step.flops
+    down, across = (sum(size + 2 for size in tile_sizes(step.fields[side])) for side in ("height", "width"))
+    return step.flops * down * across // (9 * step.fields["height"] * step.fields["width"])
+
+
+def table_of(steps: Sequence[Described]) -> tuple[str, ...]:
+    """A table for people; the expected share is that of the executed operations."""
+    total = max(1, sum(step.executed_flops for step in steps))
+    head = ("layer", "kernel", "output", "MFLOP", "executed", "share", "weights MB", "together")
+    lines = ["{:40} {:14} {:>12} {:>9} {:>9} {:>6} {:>10} {:>8}".format(*head)]
+    lines += [
+        f"{step.name:40} {step.kernel:14} {'x'.join(map(str, step.shape)):>12} {step.flops / 1e6:9.1f} "
+        f"{step.executed_flops / 1e6:9.1f} {step.executed_flops / total:6.1%} {step.weight_bytes / 1e6:10.2f} {step.together:8}"
+        for step in steps
+    ]
     return tuple(lines)

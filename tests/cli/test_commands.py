@@ -44,6 +44,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "doctor",
         "diff",
         "trace",
+        "bench",
         "models",
         "models list",
         "models info",

@@ -98,7 +98,7 @@ def run(graph, feeds, **options):
 def kernels(graph, **options):
     """Which kernels the graph's plan calls, by name; 'Op' in capitals for a node run by its definition."""
     plan = refnet.fast.compile(graph, threads=1, **options).plan
-    return [line.split()[1] for line in plan.lines[1:]], all(isinstance(part, Compiled) for part in plan.parts)
+    return [step.kernel for step in plan.described], all(isinstance(part, Compiled) for part in plan.parts)
 
 
 def error_units(case, count=1, seed=0, **options):

@@ -20,7 +20,7 @@ def plan_of(graph, threads=1, **options):
 def test_the_network_is_compiled_as_a_whole(narrow):
     plan = plan_of(narrow)
     assert [type(part) for part in plan.parts] == [Compiled]
-    assert len([line for line in plan.lines if "winograd_3x3" in line]) > 50
+    assert len([step for step in plan.described if step.kernel == "winograd_3x3"]) > 50
 
 
 def test_algorithms_follow_from_shapes_and_not_from_threads_memory_or_capacity(narrow):

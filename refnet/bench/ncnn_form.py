@@ -81,7 +81,7 @@ class _Text:
 
     def _conv(self, node: Node) -> None:
         weight, bias = self._weights(node)
-        (down, across), (top, left, bottom, right) = node.attributes["stride"], node.attributes["padding"]  # type: ignore[misc]
+        (down, across), (top, left, bottom, right) = node.attributes["stride"], node.attributes["padding"]  # type: ignore[misc, str-unpack]
         parameters = {0: len(weight), 1: weight.shape[3], 11: weight.shape[2], 3: across, 13: down}
         parameters |= {4: left, 14: top, 15: right, 16: bottom, 5: 1, 6: weight.size}
         kind = "Convolution"

@@ -1,6 +1,6 @@
 """One runtime in a process of its own: told how often to run, it tells how long each run took.
 
-Started by `bench`. Reads lines from stdin, writes one line of JSON for each: first about itself, then a list of
+Started by `side_by_side`. Reads lines from stdin, writes one line of JSON for each: first about itself, then a list of
 seconds for every number of runs it is given.
 """
 
@@ -87,12 +87,61 @@ def ncnn(model: Path, threads: int, _batch: int) -> Run:
     return run
 
 
-RUNTIMES = {
+def torch(model: Path, threads: int, batch: int) -> Run:
+    """PyTorch on the CPU: the nodes as its own functions, traced, frozen, with convolutions and normalisations fused."""
+    import torch as library
+
+    from refnet.bench.torch_form import torch_module
+    from refnet.formats.onnx_reader import read_model
+
+    library.set_num_threads(threads)
+    graph = read_model(model)
+    module = torch_module(graph)
+    shape = [batch, *(int(extent or 0) for extent in graph.inputs[0].shape[1:])]
+    with library.inference_mode():
+        traced = library.jit.trace(module, library.zeros(shape), check_trace=False)
+        ready = library.jit.optimize_for_inference(library.jit.freeze(traced))
+
+    def run(images: Array) -> Array:
+        with library.inference_mode():
+            result: Array = ready(library.from_numpy(images)).numpy()
+            return result
+
+    return run
+
+
+def mnn(model: Path, threads: int, batch: int) -> Run:
+    """Alibaba's MNN, fp32 (precision high), which has Winograd too."""
+    import MNN as library  # noqa: N811
+
+    interpreter = library.Interpreter(str(model))
+    session = interpreter.createSession({"numThread": threads, "precision": "high", "backend": "CPU"})
+    image = interpreter.getSessionInput(session)
+    shape = (batch, *image.getShape()[1:])
+    interpreter.resizeTensor(image, shape)
+    interpreter.resizeSession(session)
+
+    def run(images: Array) -> Array:
+        given = library.Tensor(shape, library.Halide_Type_Float, images, library.Tensor_DimensionType_Caffe)
+        image.copyFrom(given)
+        interpreter.runSession(session)
+        y = interpreter.getSessionOutput(session)
+        out = np.zeros(y.getShape(), np.float32)
+        taken = library.Tensor(y.getShape(), library.Halide_Type_Float, out, library.Tensor_DimensionType_Caffe)
+        y.copyToHostTensor(taken)
+        return np.array(taken.getNumpyData()).reshape(y.getShape())
+
+    return run
+
+
+RUNTIMES: dict[str, tuple[Callable[[Path, int, int], Run], str]] = {
     "refnet": (refnet_fast, "refnet"),
     "refnet-low": (refnet_fast_low, "refnet"),
     "onnxruntime": (onnxruntime, "onnxruntime"),
     "openvino": (openvino, "openvino"),
     "ncnn": (ncnn, "ncnn"),
+    "torch": (torch, "torch"),
+    "mnn": (mnn, "MNN"),
 }
 
 

@@ -1,35 +1,34 @@
 """The fast engine's speed beside other runtimes, on the same model, images, threads and minutes.
 
-    python tools/bench.py MODEL [--batch 1 8 32] [--threads 1 2] [--against onnxruntime openvino ncnn] [--json FILE]
-
 Each runtime is a process. They take turns, round by round, and those whose turn it is not are stopped: machines that
 are shared change their speed from minute to minute, so times are only worth what they are beside others of the same
 round. A ratio is the median, over the rounds, of the ratio between the two medians of a round. Threads are bound to as
 many cores. What the runtimes computed is compared with what refnet computed before anything is measured.
 """
 
-import argparse
+import contextlib
+import importlib.util
 import json
-import os
-import platform
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from bench_worker import RUNTIMES
-from ncnn_form import write_ncnn
 
+from refnet.bench.ncnn_form import write_ncnn
+from refnet.bench.worker import RUNTIMES
+from refnet.errors import RefnetError
 from refnet.formats.onnx_reader import read_model
+from refnet.formats.onnx_writer import write_model
+from refnet.graph import Array
 
-WORKER = Path(__file__).with_name("bench_worker.py")
 SUBJECT = "refnet"
 TURN_SECONDS = 0.6
 SETTLE_RUNS = 1
@@ -51,7 +50,8 @@ class Runner:
         self.process.send_signal(signal.SIGCONT)
         try:
             print(runs, file=self.process.stdin, flush=True)
-            return self.answer()
+            seconds: list[float] = self.answer()
+            return seconds
         finally:
             self.process.send_signal(signal.SIGSTOP)
 
@@ -60,7 +60,7 @@ class Runner:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} ended: {self.process.wait()}")
+            raise RefnetError(f"{self.name} ended with status {self.process.wait()} while it was measured")
         return json.loads(line)
 
     def end(self) -> None:
@@ -68,6 +68,16 @@ class Runner:
         self.process.send_signal(signal.SIGCONT)
         self.process.kill()
         self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+
+def installed(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Which of the runtimes can be imported here, and which cannot."""
+    there = [name for name in names if importlib.util.find_spec(RUNTIMES[name][1]) is not None]
+    return there, [name for name in names if name not in there]
 
 
 def forms_of(model: Path, names: list[str], folder: Path) -> dict[str, Path]:
@@ -89,10 +99,50 @@ def forms_of(model: Path, names: list[str], folder: Path) -> dict[str, Path]:
     if "ncnn" in names:
         forms["ncnn"] = folder / "model.param"
         write_ncnn(read_model(model), forms["ncnn"], folder / "model.bin")
+    if "mnn" in names:
+        write_model(read_model(model), folder / "modern.onnx", like="modern")
+        forms["mnn"] = folder / "model.mnn"
+        convert = [
+            "-f",
+            "ONNX",
+            "--modelFile",
+            str(folder / "modern.onnx"),
+            "--MNNModel",
+            str(forms["mnn"]),
+            "--bizCode",
+            "bench",
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "MNN.tools.mnnconvert", *convert], capture_output=True, text=True, check=False
+        )
+        if not forms["mnn"].exists():
+            raise RefnetError(f"MNN's converter made no model: {(done.stdout + done.stderr)[-300:]}")
     return forms
 
 
-def measure(forms: dict[str, Path], batch: int, threads: int, rounds: int, images: Any) -> list[dict[str, Any]]:
+def compare(
+    model: Path, against: Sequence[str], batches: Sequence[int], threads: Sequence[int], rounds: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Measure every batch with every number of threads; the rows of each as they are done, refnet's first.
+
+    Parameters
+    ----------
+    model : path of an ONNX file with one image input of fixed size
+    against : names among `RUNTIMES`
+    batches, threads : ints of at least 1
+    rounds : int
+        How often the runtimes take turns.
+    """
+    shape = [int(extent or 0) for extent in read_model(model).inputs[0].shape[1:]]
+    images = np.random.default_rng(0).integers(0, 256, (max(batches), *shape)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        forms = forms_of(model, [SUBJECT, *against], Path(folder))
+        for count in threads:
+            for batch in batches:
+                yield measure(forms, batch, count, rounds, images)
+
+
+def measure(forms: dict[str, Path], batch: int, threads: int, rounds: int, images: Array) -> list[dict[str, Any]]:
     """Run all runtimes on one batch with one number of threads; a row for each."""
     names = list(forms)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +151,16 @@ def measure(forms: dict[str, Path], batch: int, threads: int, rounds: int, image
         try:
             for name in names:
                 paths = (str(Path(folder) / "images.npy"), str(Path(folder) / f"{name}.npy"))
-                command = [sys.executable, str(WORKER), name, str(forms[name]), str(threads), str(batch), *paths]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "refnet.bench.worker",
+                    name,
+                    str(forms[name]),
+                    str(threads),
+                    str(batch),
+                    *paths,
+                ]
                 pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
                 runner = Runner(name, subprocess.Popen(command, text=True, **pipes))  # type: ignore[call-overload]
                 runners.append(runner)
@@ -137,87 +196,3 @@ def row(runner: Runner, subject: Runner, outputs: dict[str, Any], batch: int, th
         "relative_difference": float((np.linalg.norm(y - reference, axis=1) / np.linalg.norm(reference, axis=1)).max()),
         "round_medians_seconds": medians,
     }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """For people: one line a measurement."""
-    head = (
-        "batch",
-        "threads",
-        "runtime",
-        "ms/image",
-        "least",
-        f"{SUBJECT} is faster by",
-        "(range)",
-        "differs by",
-        "start s",
-        "MiB",
-    )
-    lines = [
-        (
-            str(r["batch"]),
-            str(r["threads"]),
-            f"{r['runtime']} {r['version']}",
-            f"{r['milliseconds_per_image']:.2f}",
-            f"{r['least_milliseconds_per_image']:.2f}",
-            f"{r['times_as_slow']:.2f}",
-            "{:.2f}-{:.2f}".format(*r["times_as_slow_range"]),
-            f"{r['relative_difference']:.1e}",
-            f"{r['start_seconds']:.1f}",
-            f"{r['peak_mib']:.0f}",
-        )
-        for r in rows
-    ]
-    widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
-    rule = tuple("-" * width for width in widths)
-    cells = (
-        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [head, rule, *lines]
-    )
-    return "\n".join(f"| {line} |" for line in cells)
-
-
-def machine() -> dict[str, Any]:
-    """Where this was measured."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    said = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    values = {key.strip(): value for key, value in said.items()}
-    features = [name for name in ("avx2", "avx512f") if name in values.get("flags", "").split()]
-    return {
-        "processor": values.get("model name", platform.processor()),
-        "family_model": [values.get("cpu family"), values.get("model")],
-        "features": features,
-        "cores": len(os.sched_getaffinity(0)),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def main() -> None:
-    """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--against", nargs="*", choices=[n for n in RUNTIMES if n != SUBJECT], default=["onnxruntime"])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="also write everything that was measured here")
-    asked = parser.parse_args()
-
-    shape = [int(extent or 0) for extent in read_model(asked.model).inputs[0].shape[1:]]
-    images = np.random.default_rng(0).integers(0, 256, (max(asked.batch), *shape)).astype(np.float32)
-    where, rows = machine(), []
-    print("; ".join(f"{key} {value}" for key, value in where.items()))
-    with tempfile.TemporaryDirectory() as folder:
-        forms = forms_of(asked.model, [SUBJECT, *asked.against], Path(folder))
-        for threads in asked.threads:
-            for batch in asked.batch:
-                rows += measure(forms, batch, threads, asked.rounds, images)
-                print(f"measured batch {batch}, threads {threads}", file=sys.stderr)
-    print(table(rows))
-    if asked.json:
-        asked.json.write_text(json.dumps({"machine": where, "model": asked.model.name, "rows": rows}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -123,6 +123,15 @@ class TraceFile:
             )
         return self.tensor(IMAGES)
 
+    def refuse_another_order(self, channels: str) -> None:
+        """Refuse a trace that says it is of a network which takes its channels in another order than `channels`."""
+        said = str(self.provenance.get("input", "")).partition(",")[0]
+        if said in ("RGB", "BGR") and said != channels:
+            raise InputError(
+                f"{self._path} is of a network that takes {said}, and this one takes {channels}: their images and first "
+                f"tensors do not line up. Trace a model that `refnet convert --channels {channels.lower()}` has made"
+            )
+
     def tensor(self, name: str) -> Array:
         """One tensor by its name."""
         info = self._members.get(name)

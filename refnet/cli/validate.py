@@ -51,6 +51,8 @@ def validate(
     path = zoo.resolve(model)
     network = open_model(str(path), engine)
     other = _other(network, path, against)
+    if isinstance(other, TraceFile):
+        other.refuse_another_order(network.contract.channels)
     traced = other.images if isinstance(other, TraceFile) and not image else None
     images = crops(network, image) if image else sample_input(network) if traced is None else traced
     comparison = run_comparison(network, images, other)

@@ -69,6 +69,28 @@ def test_an_openvino_model_is_inspected_traced_and_embedded(
     assert [seen[key] for key in counted] == [original[key] for key in counted]
 
 
+def test_a_trace_in_the_other_order_is_no_measure(
+    tmp_path: Path, narrow_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, trace, crop = str(tmp_path / "bgr.onnx"), str(tmp_path / "t.npz"), tmp_path / "face.png"
+    Image.new("RGB", (112, 112), (200, 90, 30)).save(crop)
+    assert main(["convert", str(narrow_path), "-o", model, "--channels", "bgr"]) == 0
+    assert main(["trace", str(crop), "--model", model, "-o", trace, "--layers", "_minusscalar0"]) == 0
+    assert main(["validate", model, "--against", trace, "--no-layers"]) == 0
+    assert "1 of 1 tensors agree" in capsys.readouterr().out
+    assert main(["validate", str(narrow_path), "--against", trace]) == 4
+    said = capsys.readouterr().err
+    assert "t.npz is of a network that takes BGR, and this one takes RGB" in said
+    assert "refnet convert --channels rgb" in said
+
+
+def test_a_difference_of_order_is_said(tmp_path: Path, narrow_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(tmp_path / "bgr.onnx")
+    assert main(["convert", str(narrow_path), "-o", model, "--channels", "bgr"]) == 0
+    main(["diff", str(narrow_path), model])
+    assert "channels are RGB in a, BGR in b" in capsys.readouterr().out
+
+
 def test_a_wrong_option_ends_with_status_2_and_no_file(
     tmp_path: Path, narrow_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

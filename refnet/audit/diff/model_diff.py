@@ -152,6 +152,8 @@ def _notes(a: Network, b: Network, pairing: Pairing) -> list[str]:
     if a.contract.inside != b.contract.inside:
         where = ("in the graph" if net.contract.inside else "outside" for net in (a, b))
         notes.append("pixels are scaled {} in a, {} in b".format(*where))
+    if a.contract.channels != b.contract.channels:
+        notes.append(f"channels are {a.contract.channels} in a, {b.contract.channels} in b")
     return notes
 
 

@@ -14,6 +14,7 @@ from refnet.errors import ModelError, UnsupportedModelError
 
 VERSIONS = (10, 11)
 LARGEST_BYTES = 1 << 26  # 64 MiB; ResNet100 has 0.4 MB
+PRECISIONS = {"f32": "FP32", "f16": "FP16", "f64": "FP64", "i64": "I64", "i32": "I32"}  # of <data>, and of a port
 _DEEPEST = 64
 
 Shape = tuple[int | None, ...]
@@ -146,7 +147,7 @@ def _members(root: Element, name: str) -> Iterator[Element]:
 
 
 def _layer(element: Element) -> Layer:
-    """One <layer>."""
+    """One <layer>; what it says of a constant or an input must be what its port says."""
     name = _printable(element.get("name", ""), "the name of a layer")
     kind = _printable(element.get("type", ""), f"the type of layer {name!r}")
     what = f"layer {name!r} ({kind})"
@@ -154,7 +155,7 @@ def _layer(element: Element) -> Layer:
         raise ModelError(f"among the layers is a <{element.tag}> with name {name!r} and type {kind!r}; expected both")
     data = element.find("data")
     said = {} if data is None else {key: _printable(value, f"{what}: {key}") for key, value in data.attrib.items()}
-    return Layer(
+    layer = Layer(
         _number(element.get("id"), f"{what}: id"),
         name,
         kind,
@@ -162,6 +163,11 @@ def _layer(element: Element) -> Layer:
         said,
         *(tuple(_port(port, what) for port in _all(element.find(side))) for side in ("input", "output")),
     )
+    if kind in ("Const", "Parameter"):
+        shape, element_type = extents(said.get("shape", ""), f"{what}: shape"), said.get("element_type", "")
+        for port in layer.outputs:
+            _refuse_unless_same(layer, port, PRECISIONS.get(element_type, port.precision), shape, "<data> says")
+    return layer
 
 
 def _all(element: Element | None) -> list[Element]:
@@ -180,6 +186,15 @@ def _port(element: Element, what: str) -> Port:
         extents(",".join(dims), f"{what}: an extent of port {number}"),
         tuple(re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[^,\\])+", names)),
     )
+
+
+def _refuse_unless_same(layer: Layer, port: Port, precision: str, shape: Shape, who: str) -> None:
+    """Refuse a port of another precision or shape than someone else says; old files leave precisions out."""
+    fits = len(shape) == len(port.shape) and all(
+        one == other or None in (one, other) for one, other in zip(shape, port.shape, strict=True)
+    )
+    if not fits or (port.precision and precision and port.precision != precision):
+        raise ModelError(f"{layer}: its port {port.number} is {port.precision} {port.shape}; {who} {precision} {shape}")
 
 
 def _wires(edges: Iterator[Element], layers: Mapping[int, Layer]) -> dict[tuple[int, int], tuple[int, int]]:
@@ -203,6 +218,11 @@ def _wires(edges: Iterator[Element], layers: Mapping[int, Layer]) -> dict[tuple[
         for number in numbers[: len(reader.inputs)]:
             if (reader.number, number) not in wires:
                 raise ModelError(f"{reader}: no edge leads to its port {number}")
+    feeding = {(layer.number, port.number): (layer, port) for layer in layers.values() for port in layer.outputs}
+    for reader in layers.values():
+        for fed in reader.inputs:
+            source, feed = feeding[wires[reader.number, fed.number]]
+            _refuse_unless_same(reader, fed, feed.precision, feed.shape, f"{source} feeds it")
     return wires
 
 

@@ -35,6 +35,7 @@ _COMMANDS = {
     "doctor": "Which of the mistakes people make with these models has been made here.",
     "diff": "Where two models differ: structure, weights, behaviour.",
     "trace": "Write the tensors inside the network to a file.",
+    "stats": "What the tensors inside the network are like over many images.",
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"refnet.cli.{_name}:{_name}", name=_name, help=_help)

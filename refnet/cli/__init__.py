@@ -37,6 +37,7 @@ _COMMANDS = {
     "bench": "Speed beside other runtimes, and layer by layer beside the machine's limits.",
     "trace": "Write the tensors inside the network to a file.",
     "convert": "Another format, order of channels, precision or opset.",
+    "stats": "What the tensors inside the network are like over many images.",
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"refnet.cli.{_name}:{_name}", name=_name, help=_help)

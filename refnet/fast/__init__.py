@@ -9,7 +9,9 @@ from typing import Literal
 from numba.core import config
 
 from refnet.errors import UsageError
+from refnet.fast.cache_folder import say_once
 from refnet.fast.kernel_cache import nothing_kept
+from refnet.fast.kernels.register_block import multiplies_and_adds_at_once
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
 from refnet.fast.team import Team, usable_cores
@@ -49,6 +51,11 @@ def compile(
         raise UsageError(
             "NUMBA_DISABLE_JIT is set, and the fast engine's kernels exist only as compiled code; "
             'unset it, or use engine="reference" (--engine reference)'
+        )
+    if not multiplies_and_adds_at_once():
+        say_once(
+            "this processor, or the one that NUMBA_CPU_FEATURES names, has no fused multiply-add: the fast engine gives the "
+            "same bits, many times slower"
         )
     shapes = {}
     for tensor in graph.inputs:

@@ -9,6 +9,7 @@ Source: the outer-product micro-kernel of BLIS (Van Zee and van de Geijn, ACM TO
 """
 
 import enum
+import platform
 from typing import Any
 
 from llvmlite import ir
@@ -36,13 +37,19 @@ PANEL = 2 * WIDTH  # columns of b and c
 CHAIN = 64  # terms
 
 
-def _has_wide_registers() -> bool:
-    """Whether the code is compiled for 32 registers of 16 lanes (AVX-512), else for 16 registers or less."""
-    return "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
+def _has_feature(name: str) -> bool:
+    """Whether the code is compiled for a processor that has it, by LLVM's name."""
+    return f"+{name}" in cpu_target.target_context.codegen().magic_tuple()[2]
+
+
+def multiplies_and_adds_at_once() -> bool:
+    """Whether the processor has an instruction for it; if not, a library computes the same bits, many times slower."""
+    return platform.machine() not in ("x86_64", "AMD64") or _has_feature("fma") or _has_feature("avx512f")
 
 
 # The register block follows the machine: it changes no sum. Beside it stand a row of b and one value of a.
-ROWS, VECTORS = (14, 2) if _has_wide_registers() else (6, 1)
+# 32 registers of 16 lanes with AVX-512, 16 or less elsewhere.
+ROWS, VECTORS = (14, 2) if _has_feature("avx512f") else (6, 1)
 
 
 class Making(enum.IntEnum):

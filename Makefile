@@ -34,6 +34,8 @@ bench: .venv/.dev ## measure running, starting and loading beside onnxruntime
 docs: .venv/.dev ## write the pages and figures that tools write
 	$(BIN)/python tools/write_validation.py $(wildcard $(or $(REFNET_TEST_DATA),../shared/data)/models/*.onnx)
 	$(BIN)/python tools/write_kernels.py
+	$(BIN)/python tools/write_doctor.py
+	$(BIN)/python tools/write_models.py
 	$(BIN)/python tools/write_readme.py
 
 lock: .venv/.uv ## resolve the dependencies anew into requirements/

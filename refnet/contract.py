@@ -4,11 +4,13 @@ MXNet exports of ArcFace scale inside the graph, ``(x - 127.5) * 0.0078125``, an
 want the caller to do it. Mixing the two up is the commonest mistake made with these files. Here the answer is read off
 the first operators and their constants, never off the names of nodes, which optimisers change.
 
-A file does not say whether it wants RGB or BGR. Every ArcFace release was trained on RGB.
+Most files do not say whether they want RGB or BGR; every ArcFace release was trained on RGB. Files that refnet has
+converted say it (``refnet.channels``), and so do those of OpenVINO's Model Optimizer (``reverse_input_channels``).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from refnet.errors import ModelError
 from refnet.graph import Array, Graph, Node
 
 PIXEL_MEAN = 127.5
+CHANNELS = "refnet.channels"  # what a file calls its statement of the order
+Order = Literal["RGB", "BGR"]
 PIXEL_SCALE_OUTSIDE = 1 / 127.5  # what arcface_torch's exports expect of the caller
 
 
@@ -33,6 +37,9 @@ class InputContract:
         The network's first convolution sees ``(pixel - mean) * scale``.
     evidence : str
         The sentence that says how this is known.
+    channels : "RGB" or "BGR"
+    channels_said : bool
+        Whether the file says so; otherwise RGB is assumed.
     """
 
     name: str
@@ -41,6 +48,8 @@ class InputContract:
     mean: float
     scale: float
     evidence: str
+    channels: Order = "RGB"
+    channels_said: bool = False
 
     @property
     def values(self) -> str:
@@ -50,19 +59,50 @@ class InputContract:
         low, high = (-self.mean * self.scale, (255 - self.mean) * self.scale)
         return f"{low:g}..{high:g}"
 
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width of the crops it takes; a `ModelError` where the file leaves them open."""
+        _, height, width = self.shape
+        if height is None or width is None:
+            raise ModelError(f"the model leaves the size of {self.name} open; expected a fixed height and width")
+        return height, width
+
     def sentence(self) -> str:
         """The contract in words, and how each part of it is known."""
         assumed = "" if self.inside else " if it is an ArcFace export"
-        return f"values {self.values}{assumed}: {self.evidence}. Channel order is not in the file; ArcFace releases take RGB"
+        order = (
+            f"Channels are {self.channels}: the file says so"
+            if self.channels_said
+            else "Channel order is not in the file; ArcFace releases take RGB"
+        )
+        return f"values {self.values}{assumed}: {self.evidence}. {order}"
 
     def prepare(self, pixels: Array) -> Array:
-        """Bring pixels 0..255 to what the graph's input takes: (N, 3, H, W) float32, a copy only where needed."""
-        x = np.asarray(pixels, dtype=np.float32)
+        """Bring RGB pixels 0..255 to what the graph's input takes: (N, 3, H, W) float32, a copy only where needed."""
+        x = self.in_order(np.asarray(pixels, dtype=np.float32))
         return x if self.inside else (x - np.float32(self.mean)) * np.float32(self.scale)
+
+    def in_order(self, images: Array) -> Array:
+        """RGB images (N, 3, H, W) in the order of the input's channels, or such images as RGB; a view."""
+        return images[:, ::-1] if self.channels == "BGR" else images
 
 
 def input_contract(graph: Graph) -> InputContract:
     """Read the contract of a graph with one image input; refuses any other."""
+    contract, said = _range(graph), graph.source.metadata.get(CHANNELS)
+    if said is None:
+        return contract
+    if said not in ("RGB", "BGR"):
+        raise ModelError(f"the file says {CHANNELS} = {said!r}; expected RGB or BGR")
+    if contract.shape[0] != 3:
+        raise ModelError(
+            f"the file says {CHANNELS} = {said}, of an input with {contract.shape[0]} channels; expected 3"
+        )
+    return replace(contract, channels="BGR" if said == "BGR" else "RGB", channels_said=True)
+
+
+def _range(graph: Graph) -> InputContract:
+    """The contract but for the order of channels."""
     if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 4:
         declared = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in graph.inputs)
         raise ModelError(f"the model takes {declared or 'no input'}; expected one input of images (N, 3, H, W)")

@@ -3,6 +3,9 @@
 A message is for the person who has to act: which input, what it was, what was expected, what to do.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class RefnetError(Exception):
     """Anything refnet raises on purpose."""
@@ -40,3 +43,15 @@ class MissingExtraError(RefnetError):
     """An optional dependency that is not installed; the message holds the line that installs it."""
 
     exit_status = 5
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A clause for the end of a message that offers what may have been meant; empty if nothing is close.
+
+    Examples
+    --------
+    >>> nearest("conv", ["conv0", "fc1"])
+    "; nearest are 'conv0'"
+    """
+    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.4)
+    return f"; nearest are {', '.join(map(repr, close))}" if close else ""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,22 +40,69 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         if durable:
-            _sync_folder(path.parent)
+            sync(path.parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
+def check_place(path: Path) -> None:
+    """Refuse a path that no file can take, before any work is done for it."""
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def sha256(*paths: Path) -> str:
+    """The SHA-256 of a file, or of files one after the other, in hexadecimal."""
+    if len(paths) == 1:
+        return digest(paths[0], "sha256")
+    joined = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: joined)
+    return joined.hexdigest()
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """A file's digest, in hexadecimal; a file that stays as it is, is read once in a process.
+
+    The file system tells whether it stayed: its device, inode, size, and times of change to the nanosecond. That is not
+    relied on where the last change is so young that another one could bear the same time, nor from one process to the
+    next: on a decaying disk the bytes change and nothing tells, and what is computed has to come from the bytes whose
+    digest it bears.
+
+    Parameters
+    ----------
+    algorithm : str
+        As `hashlib` calls it: "sha256", "sha384".
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        before = _state(file)
+        if (algorithm, before) in _digests:
+            return _digests[algorithm, before]
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+        settled = time.time_ns() - max(before[-2:]) > _SETTLED_NS
+        if settled and _state(file) == before:
+            _digests[algorithm, before] = found
+        return found
 
 
-def _sync_folder(folder: Path) -> None:
-    """Wait until a folder's names are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+_SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system, FAT's
+_digests: dict[tuple[str, tuple[int, ...]], str] = {}
+
+
+def _state(file: BinaryIO) -> tuple[int, ...]:
+    """What the file system tells of an open file that changes whenever its content does."""
+    told = os.fstat(file.fileno())
+    return (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

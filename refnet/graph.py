@@ -43,14 +43,20 @@ class Node:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a graph came from, and what its reader changed on the way in."""
+    """Where a graph came from, and what its reader changed on the way in.
+
+    `beside` are files that hold a part of the model, such as the weights of an .xml; `metadata` is what the file says
+    of itself, by names that begin with "refnet.".
+    """
 
     path: Path | None = None
+    beside: tuple[Path, ...] = ()
     format: str = ""
     ir_version: int = 0
     opset: int = 0
     producer: str = ""
     notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stored(Protocol):

@@ -16,15 +16,18 @@ from typing import Literal, Protocol
 import numpy as np
 
 from refnet import reference, watermark
+from refnet.channels import reversed_input, way_in
 from refnet.contract import InputContract, input_contract
-from refnet.errors import InputError, ModelError, ShapeError, UsageError
+from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError
+from refnet.following import SIDE
+from refnet.gradient import Pullback, pullback
 from refnet.graph import Array, Graph
 from refnet.ops.inference import infer
+from refnet.reference import Patch
 
 EngineName = Literal["fast", "reference"]
 Memory = Literal["default", "low"]
 ENGINES: tuple[EngineName, ...] = ("fast", "reference")
-SIDE = 112  # pixels; stands for an extent that the file leaves free, where any would do
 MANY = 10_000  # images from which on it is asked whether their outputs fit into memory
 CHUNK = 8  # images computed at a time by the reference engine: bounds its memory, changes no number
 
@@ -80,6 +83,7 @@ class Network:
         self.engine = engine
         self.contract: InputContract = input_contract(graph)
         self.synthetic = watermark.read(graph)
+        self._computed, self._turned = _in_canonical_order(graph, self.contract)
         self._threads = threads
         self._memory: Memory = memory
         self._cache = cache
@@ -94,10 +98,10 @@ class Network:
     @cached_property
     def _made_engine(self) -> Engine:
         if self.engine == "reference":
-            return ReferenceEngine(self.graph)
+            return ReferenceEngine(self._computed)
         from refnet import fast  # numba takes a third of a second to import
 
-        return fast.compile(self.graph, threads=self._threads, memory=self._memory, cache=self._cache)
+        return fast.compile(self._computed, threads=self._threads, memory=self._memory, cache=self._cache)
 
     def __call__(self, images: Array) -> Array:
         """Compute the network's one output.
@@ -133,7 +137,7 @@ class Network:
         return self.graph.outputs[0].name
 
     @cached_property
-    def _fixed_batch(self) -> int | None:
+    def fixed_batch(self) -> int | None:
         """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
         declared = self.graph.inputs[0].shape
         one = declared[0] or 1
@@ -147,24 +151,109 @@ class Network:
 
     def run(self, images: Array) -> dict[str, Array]:
         """Compute every output, by name; images as in `__call__`."""
-        return self._engine.run({self.contract.name: self._checked(images)})
+        return self._engine.run({self.contract.name: self._in_order(self._checked(images))})
 
-    def stream(self, images: Array, patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
+    def stream(
+        self,
+        images: Array | None = None,
+        patterns: Sequence[str] = ("*",),
+        *,
+        start: Mapping[str, Array] | None = None,
+        patch: Mapping[str, Patch] | None = None,
+    ) -> Iterator[tuple[str, Array]]:
         """Yield tensors in the graph's order, float64, one at a time in memory.
 
         Parameters
         ----------
         images : as in `__call__`
-        patterns : glob patterns of tensor names, such as ``stage3_*``
-        """
-        return reference.stream(self.graph, {self.contract.name: self._checked(images)}, patterns)
+            None where everything wanted follows from `start`.
+        patterns : names or glob patterns of tensor names, such as ``stage3_*``
+        start : {tensor: array}, optional
+            Tensors to go on from, instead of computing them: those of another run, or changed ones.
+        patch : {tensor: function}, optional
+            What to put in a tensor's place: function(array) -> array of the same shape.
 
-    def trace(self, images: Array, patterns: Sequence[str] = ("*",)) -> tuple[Array, dict[str, Array]]:
-        """Compute the one output and keep the tensors that match; both float64."""
-        tensors = dict(self.stream(images, (*patterns, self.output)))
+        Raises
+        ------
+        As `__call__`, and as `refnet.reference.stream`.
+        """
+        if images is None and start is None:
+            raise UsageError("there are neither images nor tensors to start from; give one of both")
+        feeds = {} if images is None else {self.contract.name: self._checked(images)}
+        if start is None and patch is None:
+            tensors = reference.stream(
+                self._computed, {name: self._in_order(array) for name, array in feeds.items()}, patterns
+            )
+            return _turned_back(tensors, self._turned) if self._turned else tensors
+        if start is not None:
+            start = {name: np.asarray(array) for name, array in start.items()}
+            _refuse_unequal_batches({**feeds, **start})
+        return reference.stream(self.graph, feeds, patterns, start=start, patch=patch)  # tensors as the file has them
+
+    def trace(
+        self,
+        images: Array | None = None,
+        patterns: Sequence[str] = ("*",),
+        *,
+        start: Mapping[str, Array] | None = None,
+        patch: Mapping[str, Patch] | None = None,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Compute the one output and keep the tensors that match; both float64. Arguments as in `stream`."""
+        wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        tensors = dict(self.stream(images, (*wanted, self.output), start=start, patch=patch))
         embeddings = tensors[self.output]
-        keep = reference.matching(self.graph, patterns)
+        keep = reference.matching(self.graph, wanted)
         return embeddings, {name: array for name, array in tensors.items() if name in keep}
+
+    def gradient(self, images: Array, seed: Array, wrt: str | None = None) -> Array:
+        """Differentiate sum(seed * output), in float64, by the images or by another tensor.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        seed : (N, 512) float
+            A weight for every number of the one output.
+        wrt : name of a node's output or of a weight, optional
+            The images where absent.
+
+        Returns
+        -------
+        float64 array of the shape of the images, or of the tensor. Gradients by images are in units of the input: one
+        step of a pixel's value where the graph takes 0..255. That of an image does not depend on those beside it; that
+        of a weight is summed over them.
+
+        Raises
+        ------
+        As `__call__`, and as `refnet.gradient.gradient`.
+
+        Examples
+        --------
+        >>> net = refnet.load("arcfaceresnet100-8.onnx")  # doctest: +SKIP
+        >>> net.gradient(images, np.eye(512)[:1])         # doctest: +SKIP
+        """
+        _, pull = self.pullback(images, () if wrt is None else (wrt,))
+        return next(iter(pull({self.output: seed}).values()))
+
+    def pullback(self, images: Array, wrt: Sequence[str] = ()) -> tuple[dict[str, Array], Pullback]:
+        """Compute every output, float64, and a function that carries weights of outputs back to gradients.
+
+        Parameters
+        ----------
+        images : as in `__call__`
+        wrt : names of tensors, the images where there are none
+
+        Returns
+        -------
+        {output: array}, and a function from {output: weights} to {name: gradient}; see `refnet.gradient.pullback`.
+        For a function of the output whose derivative depends on it: compute that from the first, give it to the second.
+        """
+        feeds = {self.contract.name: self._checked(images)}
+        outputs = [tensor.name for tensor in self.graph.outputs]
+        return pullback(self.graph, feeds, outputs, tuple(wrt) or (self.contract.name,))
+
+    def _in_order(self, images: Array) -> Array:
+        """The images with their channels in the order in which they are computed."""
+        return images[:, ::-1] if self._turned else images
 
     def _checked(self, images: Array) -> Array:
         """The images as an array the engines can take, or an error that says what is wrong with them."""
@@ -185,9 +274,9 @@ class Network:
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
-        if self._fixed_batch not in (None, len(x)):
+        if self.fixed_batch not in (None, len(x)):
             raise ShapeError(
-                f"there are {len(x)} images; the model computes {self._fixed_batch} at a time, because a tensor in it "
+                f"there are {len(x)} images; the model computes {self.fixed_batch} at a time, because a tensor in it "
                 "mixes the batch with other axes"
             )
         if self.contract.inside and (low < 0 or high > 255):
@@ -212,9 +301,41 @@ class Network:
             )
 
 
+def _in_canonical_order(graph: Graph, contract: InputContract) -> tuple[Graph, frozenset[str]]:
+    """The graph that engines compute, and the names of its tensors whose channels lie the other way round in the file.
+
+    A sum over channels is rounded differently when it is taken backwards. So a network that says it takes BGR is
+    computed as the RGB network it came from, whose bits are then its own; its channels are turned at the door.
+    """
+    if contract.channels == "RGB":
+        return graph, frozenset()
+    try:
+        way = way_in(graph)
+    except UnsupportedModelError:
+        return graph, frozenset()  # its bits are those of no RGB network
+    return reversed_input(graph), frozenset([contract.name, *(node.output for node in way[:-1])])
+
+
+def _turned_back(tensors: Iterator[tuple[str, Array]], turned: frozenset[str]) -> Iterator[tuple[str, Array]]:
+    """The tensors as the file's own graph has them."""
+    for name, tensor in tensors:
+        yield name, tensor[:, ::-1] if name in turned else tensor
+
+
 def _memory_bytes() -> int:
     """The machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _refuse_unequal_batches(given: Mapping[str, Array]) -> None:
+    """Raise unless all arrays are of the same number of images: one image would be broadcast to others, silently."""
+    counts = {name: len(array) if array.ndim else 0 for name, array in given.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        said = ", ".join(f"{name!r} {count}" for name, count in counts.items())
+        raise ShapeError(f"what to start from holds different numbers of images, or none: {said}; expected the same")
+    for name, array in given.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{name!r}, given to start from, holds NaN or infinite values; expected finite numbers")
 
 
 def _hint(shape: tuple[int, ...], contract: InputContract) -> str:
@@ -238,7 +359,7 @@ def load(
 
     Parameters
     ----------
-    path : path of an ONNX file
+    path : path of an ONNX file, or of the .xml of an OpenVINO model, beside its .bin
     engine : "fast" or "reference"
         float32 by compiled kernels, or float64 in plain NumPy, the specification.
     threads : int, optional
@@ -256,6 +377,6 @@ def load(
     UnsupportedModelError
         If the model asks for something refnet does not implement.
     """
-    from refnet.formats.onnx_reader import read_model  # onnx takes a third of a second to import
+    from refnet.formats.reading import read_model  # onnx takes a third of a second to import
 
     return Network(read_model(Path(path)), engine=engine, threads=threads, memory=memory, cache=cache)

@@ -33,17 +33,18 @@ class Provenance:
 
 
 def provenance(network: Network, pipeline: str = ALIGNED_CROPS) -> Provenance:
-    """Gather the provenance of what `network` computes; reads its file once to take the digest.
+    """Gather the provenance of what `network` computes; reads its files once to take the digest.
 
     `pipeline` says how a photograph became the crop that the network was given.
     """
-    path = network.graph.source.path
+    source = network.graph.source
+    path = source.path
     return Provenance(
         model=path.name if path else network.graph.name,
-        model_sha256=sha256(path) if path else "",
+        model_sha256=sha256(path, *source.beside) if path else "",
         model_note=network.synthetic or "",
         engine=network.engine,
-        input=f"RGB, values {network.contract.values}",
+        input=f"{network.contract.channels}, values {network.contract.values}",
         refnet=version("refnet"),
         numpy=version("numpy"),
         pipeline=pipeline,

@@ -4,17 +4,19 @@ It is the specification that every other engine is judged by, so it is plain: no
 Images are in true batches; an image has the same bits alone and in any batch.
 """
 
-import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
+from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError, nearest
+from refnet.following import following, lacking
 from refnet.graph import Array, Graph, Node, Tensor
 from refnet.ops import OPERATORS
 from refnet.ops.inference import infer
+
+Patch = Callable[[Array], Array]  # from what a node made to what is to go on instead, of the same shape
 
 
 def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -49,16 +51,23 @@ def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     {'y': array([[0.5, 1. ],
            [1.5, 2. ]])}
     """
-    held = _checked(graph, feeds)
+    held = checked(graph, feeds)
     wanted = {tensor.name for tensor in graph.outputs}
     results = {name: np.array(held[name]) for name in wanted & held.keys()}
-    results.update((name, np.array(_exact(graph.constants[name]))) for name in wanted & graph.constants.keys())
-    for name, value in _execute(graph, held, wanted):
+    results.update((name, np.array(exact(graph.constants[name]))) for name in wanted & graph.constants.keys())
+    for name, value in _execute(graph, held, wanted, {}):
         results[name] = np.array(value)
     return {tensor.name: results[tensor.name] for tensor in graph.outputs}
 
 
-def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = ("*",)) -> Iterator[tuple[str, Array]]:
+def stream(
+    graph: Graph,
+    feeds: Mapping[str, Array],
+    patterns: Sequence[str] = ("*",),
+    *,
+    start: Mapping[str, Array] | None = None,
+    patch: Mapping[str, Patch] | None = None,
+) -> Iterator[tuple[str, Array]]:
     """Compute tensors one at a time, in the order of the graph, letting each go as soon as nothing needs it.
 
     Parameters
@@ -69,6 +78,11 @@ def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = (
     patterns : sequence of str
         Names or globs (``*``, ``?``, ``[...]``; upper and lower case differ), such as ``"stage3_*"``. Nodes that
         no matching tensor needs are not computed.
+    start : {tensor: array}, optional
+        Tensors in the midst of the graph that are given instead of computed; then only such graph inputs are to be fed
+        as are needed beside them. Floating, of any number of images. They are not yielded.
+    patch : {tensor: function}, optional
+        What goes on instead of a node's output: function(array) -> array of the same shape. It is given a copy.
 
     Yields
     ------
@@ -79,10 +93,25 @@ def stream(graph: Graph, feeds: Mapping[str, Array], patterns: Sequence[str] = (
     Raises
     ------
     UsageError
-        If a pattern matches no node output; it names the nearest. Otherwise as `run`.
+        If a pattern matches no node output; it names the nearest. If it matches only what does not follow from
+        `start`; it names what is missing. If a name in `start` or `patch` is no such tensor. Otherwise as `run`.
+    ShapeError, InputError
+        If a patch returns another shape or dtype, or what is not finite; raised as the tensors are taken.
     """
-    wanted = matching(graph, patterns)
-    return _execute(graph, _checked(graph, feeds), wanted)
+    replaced = dict(patch or {})
+    made = [node.output for node in graph.nodes]
+    for name in replaced:
+        if name not in made:
+            raise UsageError(f"cannot patch {name!r}: no node makes it{nearest(name, made)}")
+    if start is None:
+        return _execute(graph, checked(graph, feeds), matching(graph, patterns), replaced)
+    given = {**feeds, **start}
+    part = following(graph, given)
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        whole = matching(graph, (pattern,))
+        if not whole & {node.output for node in part.nodes}:
+            _explain_missing(graph, given, pattern, whole)
+    return _execute(part, checked(part, given), matching(part, patterns), replaced)
 
 
 def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
@@ -92,17 +121,28 @@ def matching(graph: Graph, patterns: Sequence[str]) -> set[str]:
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
         matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
-            raise UsageError(f"pattern {pattern!r} matches no tensor{_nearest(pattern, names)}")
+            raise UsageError(f"pattern {pattern!r} matches no tensor{nearest(pattern, names)}")
         found.update(matches)
     return found
 
 
-def _checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The feeds as float64, after they, and the model, are found to fit."""
+def _explain_missing(graph: Graph, given: Mapping[str, Array], pattern: str, names: set[str]) -> None:
+    """Raise an error that says why none of the tensors follows from what is given."""
+    missing = sorted({name for wanted in names for name in lacking(graph, given, wanted)})
+    if not missing:
+        raise UsageError(f"pattern {pattern!r} matches only what is given to start from; ask for what follows from it")
+    raise UsageError(
+        f"pattern {pattern!r} matches only tensors that need {', '.join(map(repr, missing))}, which is not given; "
+        f"what follows from {', '.join(map(repr, given))} alone can be computed"
+    )
+
+
+def checked(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The feeds as float64, after they, and the model, are found to fit; raises as `run` does."""
     declared = {tensor.name: tensor for tensor in graph.inputs}
     for name in feeds:
         if name not in declared:
-            raise UsageError(f"the graph has no input {name!r}{_nearest(name, list(declared))}")
+            raise UsageError(f"the graph has no input {name!r}{nearest(name, list(declared))}")
     for name in declared:
         if name not in feeds:
             raise UsageError(f"no array is given for the graph input {name!r}")
@@ -142,18 +182,16 @@ def _readable(tensor: Tensor) -> str:
     return f"({', '.join('N' if extent is None else str(extent) for extent in tensor.shape)})"
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
-    """A clause that offers what may have been meant."""
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    return f"; nearest are {', '.join(map(repr, close))}" if close else ""
-
-
-def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator[tuple[str, Array]]:
+def _execute(
+    graph: Graph, held: dict[str, Array], wanted: set[str], patch: Mapping[str, Patch]
+) -> Iterator[tuple[str, Array]]:
     """Run the nodes that the wanted tensors need; `held` keeps what is still to be read, and nothing else."""
-    nodes = _needed(graph, wanted)
+    nodes = needed(graph, wanted)
     readers = Counter(name for node in nodes for name in node.inputs)
     for node in nodes:
-        y = _apply(node, held, graph.constants)
+        y = apply(node, held, graph.constants)
+        if node.output in patch:
+            y = _patched(node.output, y, patch[node.output])
         for name in node.inputs:
             readers[name] -= 1
             if not readers[name]:
@@ -168,23 +206,40 @@ def _execute(graph: Graph, held: dict[str, Array], wanted: set[str]) -> Iterator
         del y
 
 
-def _needed(graph: Graph, wanted: set[str]) -> list[Node]:
+def _patched(name: str, y: Array, patch: Patch) -> Array:
+    """What a patch makes of a tensor, found to fit in its place."""
+    new = np.asarray(patch(y.copy()))
+    if new.shape != y.shape or new.dtype.kind != y.dtype.kind:
+        raise ShapeError(
+            f"the patch of {name!r} returned shape {new.shape} and dtype {new.dtype}; expected the tensor's, "
+            f"{y.shape} and {y.dtype}"
+        )
+    if not np.isfinite(new).all():
+        raise InputError(f"the patch of {name!r} returned NaN or infinite values; expected finite numbers")
+    return exact(new)
+
+
+def needed(graph: Graph, wanted: set[str]) -> list[Node]:
     """The nodes on whose outputs the wanted tensors depend, in order."""
-    needed = set(wanted)
+    names = set(wanted)
     nodes = []
     for node in reversed(graph.nodes):
-        if node.output in needed:
-            needed.update(node.inputs)
+        if node.output in names:
+            names.update(node.inputs)
             nodes.append(node)
     return nodes[::-1]
 
 
-def _apply(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> Array:
+def apply(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> Array:
     """One node's output; constants are float64 only as long as this takes."""
-    inputs = [None if not name else held[name] if name in held else _exact(constants[name]) for name in node.inputs]
-    return _exact(OPERATORS[node.op].compute(*inputs, **node.attributes))
+    return exact(OPERATORS[node.op].compute(*arguments(node, held, constants), **node.attributes))
 
 
-def _exact(value: Array) -> Array:
+def arguments(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> list[Array | None]:
+    """A node's inputs, None where absent: what is held, else the constants, read here and not kept."""
+    return [None if not name else held[name] if name in held else exact(constants[name]) for name in node.inputs]
+
+
+def exact(value: Array) -> Array:
     """Floating values as float64; integers and truth values as they are."""
     return value.astype(np.float64, copy=False) if value.dtype.kind == "f" else value

@@ -74,3 +74,9 @@ def test_two_inputs_or_no_image_are_refused() -> None:
         input_contract(_graph(inputs=(IMAGE, IMAGE)))
     with pytest.raises(ModelError, match="expected one input of images"):
         input_contract(_graph(inputs=(Tensor("x", "float32", (1, 512)),)))
+
+
+def test_the_size_of_crops_is_the_files_or_is_asked_for() -> None:
+    assert input_contract(_graph(inputs=(Tensor("data", "float32", (1, 3, 96, 112)),))).crop_size == (96, 112)
+    with pytest.raises(ModelError, match="the model leaves the size of data open; expected a fixed height and width"):
+        input_contract(_graph(inputs=(Tensor("data", "float32", (1, 3, None, 112)),))).crop_size  # noqa: B018

@@ -3,13 +3,18 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from refnet.compat import onnxruntime as session_module
 from refnet.compat.insightface import ArcFaceONNX
 from refnet.faces.calibration import read_calibration
+from refnet.faces.detect import LIMIT
+from refnet.faces.detect.kinds import SCRFD, YUNET
 from refnet.faces.gallery import write_gallery
+from refnet.faces.landmarks import photograph_key, read_landmarks
+from refnet.faces.pipeline import Status
 from refnet.faces.thresholds import CONVENTIONS, METRICS, convert
 from tests.faces.gallery.people import crowd, gallery_of
 
@@ -37,6 +42,28 @@ def test_the_calibration_it_shows_is_one(tmp_path):
     (shown,) = re.findall(r"```json\n(.*?)```", (DOCS / "thresholds.md").read_text(), flags=re.S)
     (tmp_path / "c.json").write_text(shown)
     assert read_calibration(tmp_path / "c.json").far == json.loads(shown)["far"]
+
+
+def test_the_landmarks_it_shows_can_be_read(tmp_path):
+    text = (DOCS / "alignment.md").read_text()
+    for form in ("json", "csv"):
+        (shown,) = re.findall(rf"```{form}\n(.*?)```", text, flags=re.S)
+        (tmp_path / f"x.{form}").write_text(shown)
+        sidecar = read_landmarks(tmp_path / f"x.{form}")
+        assert sidecar[photograph_key(tmp_path / "anna.jpg")][0].landmarks[0].tolist() == [30.1, 51.2]
+
+
+def test_the_table_of_detectors_says_what_is_used():
+    text = (DOCS / "detection.md").read_text()
+    for kind in (YUNET, SCRFD):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {kind.name}")]
+        assert row.endswith(f"| {kind.threshold} | {kind.overlap} |")
+    assert f"more than {LIMIT} pixels" in text
+
+
+def test_every_status_of_a_photograph_is_in_the_table():
+    text = (DOCS / "alignment.md").read_text()
+    assert {*re.findall(r"^\| `(.*?)` \|", text, flags=re.M)} == {*get_args(Status)} - {"ok"}
 
 
 def test_the_attributes_and_calls_it_names_are_there(narrow_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from refnet import reference
-from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
+from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError
 from refnet.graph import Graph, Node, Tensor
 from refnet.ops.conv import conv
 from tests.comparison import assert_within
@@ -245,3 +245,88 @@ def test_free_extents_are_shown_as_n():
     subject = graph([Node("n", "Relu", ("x",), "y")], inputs=(("x", (None, 3, None)),))
     with pytest.raises(ShapeError, match=r"expected \(N, 3, N\)"):
         reference.run(subject, {"x": images()})
+
+
+def streamed(**how):
+    feeds = how.pop("feeds", {"x": images()})
+    return {name: array.copy() for name, array in reference.stream(residual_unit(), feeds, **how)}
+
+
+def test_what_follows_from_given_tensors_is_computed_from_them():
+    there = streamed()
+    rest = streamed(feeds={}, start={"relu1": there["relu1"], "conv0": there["conv0"]})
+    assert list(rest) == ["bn1", "conv1", "plus", "flat", "y"]
+    for name, array in rest.items():
+        assert_within(array, there[name], 0)
+
+
+def test_a_given_tensor_is_taken_as_it_is_beside_what_is_fed():
+    there = streamed()
+    rest = streamed(start={"relu1": 2 * there["relu1"]}, patterns=["plus"])
+    assert_within(rest["plus"], 2 * there["relu1"] + there["conv0"], 0)
+
+
+def test_given_tensors_may_be_of_another_number_of_images():
+    plus = np.random.default_rng(0).normal(size=(5, 4, 8, 8))
+    (y,) = streamed(feeds={}, start={"plus": plus}, patterns=["y"]).values()
+    assert y.shape == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("start", "patterns", "message"),
+    [
+        (["relu1"], ["plus"], "pattern 'plus' matches only tensors that need 'x', which is not given; what follows from 'relu1'"),
+        (["plus"], ["y", "conv1"], "pattern 'conv1' matches only tensors that need 'x'"),
+        (["plus"], ["pl*"], "pattern 'pl.' matches only what is given to start from"),
+        (["plus"], ["z*"], "pattern 'z.' matches no tensor"),
+        (["conv7"], ["y"], "cannot start from 'conv7': there is no such tensor; nearest are 'conv1', 'conv0'"),
+        (["w0"], ["y"], "cannot start from 'w0': it is a weight"),
+    ],
+)  # fmt: skip
+def test_what_does_not_follow_is_named(start, patterns, message):
+    there = streamed()
+    given = {name: there.get(name, np.ones((1, 1))) for name in start}
+    with pytest.raises(UsageError, match=message):
+        streamed(feeds={}, start=given, patterns=patterns)
+
+
+def test_a_given_tensor_that_does_not_fit_is_refused():
+    with pytest.raises(ShapeError, match=r"input 'plus' has shape \(2, 256\); expected \(N, 4, 8, 8\)"):
+        streamed(feeds={}, start={"plus": np.ones((2, 256))}, patterns=["y"])
+    with pytest.raises(ShapeError, match=r"input 'plus' has shape \(2, 4, 8, 9\); the model declares \(N, 4, 8, 8\)"):
+        streamed(feeds={}, start={"plus": np.ones((2, 4, 8, 9))}, patterns=["y"])
+
+
+def test_a_patch_takes_the_place_of_a_tensor():
+    there = streamed()
+    seen = []
+
+    def negated(array):
+        seen.append(array.copy())
+        array *= -1
+        return array
+
+    patched = streamed(patch={"relu1": negated})
+    assert_within(seen[0], there["relu1"], 0)
+    assert_within(patched["relu1"], -there["relu1"], 0)
+    assert_within(patched["plus"], there["conv0"] - there["relu1"], 0)
+    assert_within(patched["conv1"], there["conv1"], 0)
+
+
+@pytest.mark.parametrize(
+    ("patch", "error", "message"),
+    [
+        (lambda x: x[:1], ShapeError, r"the patch of 'bn1' returned shape \(1, 4, 8, 8\) and dtype float64; expected .* \(2, 4, 8, 8\)"),
+        (lambda x: x.astype(int), ShapeError, "and dtype int64; expected the tensor's, .* and float64"),
+        (lambda _: None, ShapeError, r"returned shape \(\) and dtype object"),
+        (lambda x: x / 0, InputError, "the patch of 'bn1' returned NaN or infinite values"),
+    ],
+)  # fmt: skip
+def test_a_patch_that_does_not_fit_is_refused(patch, error, message):
+    with np.errstate(divide="ignore"), pytest.raises(error, match=message):
+        streamed(patch={"bn1": patch})
+
+
+def test_a_patch_of_what_no_node_makes_is_refused():
+    with pytest.raises(UsageError, match="cannot patch 'conv9': no node makes it; nearest are 'conv1', 'conv0'"):
+        streamed(patch={"conv9": abs})

@@ -131,7 +131,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """A plain dict with a schema version; what is not finite is null."""
         first = self.first_departure
-        table: dict[str, Any] = _finite(
+        table: dict[str, Any] = plain(
             {
                 "schema_version": SCHEMA_VERSION,
                 "agrees": self.agrees,
@@ -144,10 +144,10 @@ class Comparison:
         return table
 
 
-def _finite(value: Any) -> Any:
-    """The same with None for numbers that JSON has no words for, and lists for tuples."""
+def plain(value: Any) -> Any:
+    """The same for JSON: None for numbers it has no words for, and lists for tuples."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

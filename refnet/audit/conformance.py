@@ -4,13 +4,13 @@ Compared is what the network computes: operators, wiring, shapes of parameters, 
 the order of nodes, and operators that do nothing at inference (Identity, Dropout, the reshaping of a slope) may differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from refnet import resnet100
-from refnet.graph import Graph, Node, Shape, entries
+from refnet.graph import Array, Graph, Node, Shape, Stored, entries
 
 _NOTHING = ("Identity", "Dropout")
 
@@ -31,18 +31,32 @@ def conformance(graph: Graph) -> Conformance:
     Conformance
         `departure` names the operator of the architecture, what it should be, and what the file has there.
     """
+    departure, _ = match(graph)
+    return Conformance(not departure, departure)
+
+
+def match(
+    graph: Graph, units: Sequence[int] = resnet100.UNITS, widths: Sequence[int] = resnet100.WIDTHS
+) -> tuple[str, dict[str, Array | Stored]]:
+    """Find the parameters of the architecture, of the real size or another, in a graph.
+
+    Returns
+    -------
+    The first departure as in `conformance`, empty if there is none; and {parameter: array}, by the names of
+    `arcfaceresnet100-8.onnx`, as far as the graph conforms.
+    """
     blueprint = resnet100.Blueprint()
-    resnet100.network(blueprint, ("data", resnet100.IMAGE))
+    resnet100.network(blueprint, ("data", resnet100.IMAGE), units, widths)
     if len(graph.inputs) != 1:
-        return Conformance(False, f"the graph has {len(graph.inputs)} inputs; expected one")
+        return f"the graph has {len(graph.inputs)} inputs; expected one", {}
     walk = _Walk(graph, blueprint.parameters)
     for node in blueprint.nodes:
         departure = walk.step(node)
         if departure:
-            return Conformance(False, departure)
+            return departure, walk.parameters
     if walk.place["fc1"] != graph.outputs[0].name or len(graph.outputs) != 1:
-        return Conformance(False, f"the graph goes on after fc1, to {graph.outputs[0].name}")
-    return Conformance(True)
+        return f"the graph goes on after fc1, to {graph.outputs[0].name}", walk.parameters
+    return "", walk.parameters
 
 
 class _Walk:
@@ -64,6 +78,7 @@ class _Walk:
                     self.readers.setdefault(self.resolve(name), []).append(node)
         self.alias[graph.outputs[0].name] = self.resolve(graph.outputs[0].name)
         self.place = {"data": graph.inputs[0].name}
+        self.parameters: dict[str, Array | Stored] = {}
 
     def resolve(self, name: str) -> str:
         """The tensor itself, where `name` is a copy of it."""
@@ -97,7 +112,8 @@ class _Walk:
         if len(names) != len(actual):
             return f"{wanted.name}: expected {len(names)} parameters; {node.op} {node.name} has {len(actual)}"
         for name, found in zip(names, actual, strict=True):
-            shape = self.expected.get(name) or self.expected[f"{wanted.name}_gamma"]
+            own = name if name in self.expected else f"{wanted.name}_gamma"  # of a slope that was reshaped
+            shape = self.expected[own]
             by_count = wanted.op in ("PRelu", "Sub", "Mul")
             value = self.values[found]
             if value.size != int(np.prod(shape)) if by_count else value.shape != shape:
@@ -107,6 +123,7 @@ class _Walk:
                 number = float(self.graph.constants[found].reshape(-1)[0])
                 if number != scalar:
                     return f"{wanted.name}: {found} is {number:g}; expected {scalar:g}"
+            self.parameters[own] = value
         return ""
 
     def _attributes(self, wanted: Node, node: Node) -> str:

@@ -79,8 +79,8 @@ def inspect_network(network: Network) -> Inspection:
     path = graph.source.path
     return Inspection(
         path=str(path) if path else "",
-        size_bytes=path.stat().st_size if path else 0,
-        sha256=sha256(path) if path else "",
+        size_bytes=sum(file.stat().st_size for file in (path, *graph.source.beside)) if path else 0,
+        sha256=sha256(path, *graph.source.beside) if path else "",
         synthetic=network.synthetic,
         format=graph.source.format,
         ir_version=graph.source.ir_version,

@@ -3,33 +3,34 @@
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from refnet.errors import UnsupportedModelError
 from refnet.graph import Graph, Node
 
 
-class TorchGraph(torch.nn.Module):  # type: ignore[misc]
-    """Runs the nodes of a graph of one input and one output, one after the other."""
+def torch_module(graph: Graph) -> Any:
+    """The nodes of a graph of one input and one output, one after the other, as a module."""
+    import torch
 
-    def __init__(self, graph: Graph):
-        super().__init__()
-        self.graph = graph
-        self.places = {name: f"c{n}" for n, name in enumerate(graph.constants)}
-        for name, place in self.places.items():
-            self.register_buffer(place, torch.from_numpy(np.array(graph.constants[name])))
+    places = {name: f"c{n}" for n, name in enumerate(graph.constants)}
 
-    def forward(self, x: Any) -> Any:
-        """The output for a batch."""
-        values = {name: getattr(self, place) for name, place in self.places.items()} | {self.graph.inputs[0].name: x}
-        for node in self.graph.nodes:
-            values[node.output] = _compute(node, [values[name] for name in node.inputs if name])
-        return values[self.graph.outputs[0].name]
+    class TorchGraph(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            values = {name: getattr(self, place) for name, place in places.items()} | {graph.inputs[0].name: x}
+            for node in graph.nodes:
+                values[node.output] = _compute(node, [values[name] for name in node.inputs if name])
+            return values[graph.outputs[0].name]
+
+    module = TorchGraph()
+    for name, place in places.items():
+        module.register_buffer(place, torch.from_numpy(np.array(graph.constants[name])))
+    return module.eval()
 
 
 def _compute(node: Node, inputs: list[Any]) -> Any:
     """One node."""
+    from torch.nn import functional
+
     x, a = inputs[0], node.attributes
     match node.op:
         case "Conv":

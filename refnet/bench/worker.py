@@ -91,12 +91,12 @@ def torch(model: Path, threads: int, batch: int) -> Run:
     """PyTorch on the CPU: the nodes as its own functions, traced, frozen, with convolutions and normalisations fused."""
     import torch as library
 
-    from refnet.bench.torch_form import TorchGraph
+    from refnet.bench.torch_form import torch_module
     from refnet.formats.onnx_reader import read_model
 
     library.set_num_threads(threads)
     graph = read_model(model)
-    module = TorchGraph(graph).eval()
+    module = torch_module(graph)
     shape = [batch, *(int(extent or 0) for extent in graph.inputs[0].shape[1:])]
     with library.inference_mode():
         traced = library.jit.trace(module, library.zeros(shape), check_trace=False)

@@ -25,7 +25,7 @@ import numpy as np
 from refnet.bulk.ledger import Row
 from refnet.errors import MissingExtraError, UsageError
 from refnet.faces.embedding_file import CSV_PROVENANCE, SCHEMA_VERSION, EmbeddingSet
-from refnet.files import replacing
+from refnet.files import check_place, replacing
 from refnet.graph import Array
 from refnet.npz import EPOCH
 from refnet.provenance import Provenance
@@ -53,10 +53,7 @@ def check_output(path: Path) -> None:
         raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected {', '.join(_WRITERS)}")
     if suffix == ".parquet":
         pyarrow("pyarrow")
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+    check_place(path)
 
 
 def name_of(row: Row) -> str:

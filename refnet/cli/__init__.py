@@ -27,20 +27,32 @@ _COMMANDS = {
     "demo": "Make or find a model, embed two faces, compare them, prove the numbers.",
     "inspect": "What a model is: layers, cost, input contract, conformance.",
     "align": "From a photograph to aligned crops of its faces.",
-    "embed": "Aligned face crops in, embeddings out.",
+    "embed": "Photographs or aligned crops in, embeddings out, at any number of them.",
     "compare": "How alike two faces are.",
     "threshold": "One threshold in every convention of the field.",
     "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "doctor": "Which of the mistakes people make with these models has been made here.",
+    "diff": "Where two models differ: structure, weights, behaviour.",
     "bench": "Speed beside other runtimes, and layer by layer beside the machine's limits.",
     "trace": "Write the tensors inside the network to a file.",
+    "convert": "Another format, order of channels, precision or opset.",
+    "stats": "What the tensors inside the network are like over many images.",
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"refnet.cli.{_name}:{_name}", name=_name, help=_help)
-models = App(name="models", help="Models on this machine: list, path, make.")
-models.command("refnet.cli.models:list_models", name="list", help="The models refnet knows, and which are here.")
-models.command("refnet.cli.models:path", name="path", help="Where a model's file lies.")
-models.command("refnet.cli.models:make", name="make", help="Write a model of the real graph with synthetic weights.")
+models = App(name="models", help="Models: list, info, fetch, verify, import, path, make.")
+_MODEL_COMMANDS = {
+    "list": ("cards:list_models", "The models refnet knows, and which are here."),
+    "info": ("cards:info", "What is known of a model: files, digests, input, licence, figures."),
+    "fetch": ("fetch:fetch_models", "Download models and verify them; the one command that uses the network."),
+    "verify": ("check:verify", "Which model a file is, and whether it is whole."),
+    "import": ("check:import_model", "Copy a model file that you have into the cache."),
+    "path": ("cards:path", "Where a model's file lies."),
+    "make": ("make:make", "Write a model of the real graph with synthetic weights."),
+}
+for _name, (_where, _help) in _MODEL_COMMANDS.items():
+    models.command(f"refnet.cli.models.{_where}", name=_name, help=_help)
 app.command(models)
 gallery = App(name="gallery", help="Known faces in a file: build, add, remove, list, verify, search.")
 gallery.command("refnet.cli.gallery:build", name="build", help="Make a gallery of face crops or embeddings.")

@@ -107,7 +107,7 @@ def _report(photo: Path, outcome: Outcome, pipeline: Pipeline, *, as_json: bool)
             told = "" if score is None else f", score {score:.2f}"
             print_data(
                 f"face {number} of {outcome.found}: residual {alignment.rms:.2f} pixels, turned by "
-                f"{alignment.angle_degrees:.1f} degrees, scaled by {alignment.scale:.3f}{told}"
+                f"{alignment.angle_degrees:z.1f} degrees, scaled by {alignment.scale:.3f}{told}"
             )
     if outcome.faces:
         for one in outcome.left_out:

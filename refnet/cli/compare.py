@@ -2,7 +2,17 @@
 
 from refnet.cli.console import out, print_json
 from refnet.cli.deciding import CalibrationOption, MetricOption, ThresholdOption, given_threshold, threshold_for
-from refnet.cli.options import CacheFlag, EngineOption, JsonFlag, MemoryOption, ModelOption, ThreadsOption, open_model
+from refnet.cli.options import (
+    ALIGNED,
+    CacheFlag,
+    EngineOption,
+    JsonFlag,
+    MemoryOption,
+    ModelOption,
+    PhotographOptions,
+    ThreadsOption,
+    open_model,
+)
 from refnet.cli.sources import read_faces
 from refnet.errors import InputError
 from refnet.faces.similarity import angle_degrees, similarity
@@ -16,6 +26,7 @@ def compare(
     threshold: ThresholdOption = None,
     metric: MetricOption = None,
     calibration: CalibrationOption = None,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
@@ -31,10 +42,10 @@ def compare(
     Parameters
     ----------
     a, b
-        Aligned face crops, or embeddings by name: FILE.npz#NAME (or .csv, .jsonl).
+        Aligned face crops, photographs with --faces, or embeddings by name: FILE.npz#NAME (or .csv, .jsonl).
     """
     given = given_threshold(threshold, metric, calibration)
-    faces = read_faces((a, b), lambda: open_model(model, engine, threads, memory, cache))
+    faces = read_faces((a, b), lambda: open_model(model, engine, threads, memory, cache), photographs.how)
     if len(faces.names) != 2:
         raise InputError(f"{a} and {b} hold {len(faces.names)} embeddings; expected one each. Give FILE#NAME.")
     decided_by = threshold_for(given, calibration, faces.provenance)

@@ -13,18 +13,27 @@ import numpy as np
 from cyclopts import Parameter
 
 from refnet.bulk.cluster import Job, run_on_cluster
-from refnet.bulk.ledger import Ledger, ledger_path, remove_ledger, rows_of
-from refnet.bulk.outputs import check_output, json_line, write_rows
+from refnet.bulk.ledger import Ledger, Row, ledger_path, remove_ledger, rows_of
+from refnet.bulk.outputs import check_output, json_line, name_of, write_rows
 from refnet.bulk.partitions import SIZE, DataSet, Outcome, Partition, compute_partition, partitions
+from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import Preparation, aligned_crops, stamp_of
 from refnet.bulk.run import Done, embed_images
 from refnet.bulk.sources import image_names
 from refnet.cli.console import complain, printable, progress, say
-from refnet.cli.options import CacheFlag, EngineOption, MemoryOption, ModelOption, ThreadsOption, open_model
+from refnet.cli.options import (
+    ALIGNED,
+    CacheFlag,
+    EngineOption,
+    MemoryOption,
+    ModelOption,
+    PhotographOptions,
+    ThreadsOption,
+    open_model,
+)
 from refnet.errors import InputError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.files import replacing
-from refnet.graph import Array
 from refnet.network import Network
 from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
 
@@ -41,13 +50,14 @@ def embed(
     partition_size: int = SIZE,
     batch: int = 32,
     workers: int | None = None,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
     memory: MemoryOption = "default",
     cache: CacheFlag = True,
 ) -> int:
-    """Compute the embeddings of face images.
+    """Compute the embeddings of faces: of aligned crops, or with --faces of photographs.
 
     With an output file, what is done is kept beside it as it is done, in FILE.partial: a run that was interrupted, in
     whatever way, goes on where it was when the same command is given again. The file is the same to the bit whatever
@@ -86,14 +96,15 @@ def embed(
         )
     names = image_names(_entries(inputs or [], list_file))
     network = open_model(model, engine, threads, memory, cache)
-    origin = provenance(network, ALIGNED_CROPS)
-    work = Work(network, names, aligned_crops(network), batch, workers or len(os.sched_getaffinity(0)))
+    way = photographs.how or aligned_crops
+    if photographs.how:
+        say(photographs.how.pipeline(network).selection)
+    origin = origin_of(network, photographs.how)
+    work = Work(network, names, way(network), batch, workers or len(os.sched_getaffinity(0)))
     if output is None:
         count, failed = _to_stdout(work, origin)
     elif not output.suffix:
-        job = Job(
-            str(network.graph.source.path), engine, threads, memory, cache, aligned_crops, origin, batch, work.workers
-        )
+        job = Job(str(network.graph.source.path), engine, threads, memory, cache, way, origin, batch, work.workers)
         count, failed = _to_data_set(work, job, output, cluster, partition_size, restart=restart)
     else:
         count, failed = _to_file(work, origin, output, restart=restart)
@@ -136,6 +147,8 @@ class Work:
                 for image, _ in batch:
                     if image.reason:
                         complain(printable(image.reason))
+                    for note in image.notes:
+                        say(printable(note))
                     advance()
 
             embed_images(self.network, names(), self.how, kept, batch=self.batch, workers=self.workers)
@@ -230,26 +243,36 @@ def _write_failures(path: Path, failed: Failures) -> None:
         text.detach()
 
 
-def embed_crops(network: Network, paths: list[Path]) -> tuple[EmbeddingSet | None, list[InputError]]:
-    """Embed aligned crops; one that cannot be read is named, and the others go on.
+def origin_of(network: Network, how: Photographs | None) -> Provenance:
+    """Where embeddings come from: the model, and how images become crops."""
+    return provenance(network, ALIGNED_CROPS if how is None else how.pipeline(network).description)
+
+
+def embed_paths(
+    network: Network, paths: list[Path], how: Photographs | None = None
+) -> tuple[list[Row], list[InputError]]:
+    """Embed the faces of images; one that cannot be used is named, and the others go on.
 
     Returns
     -------
-    The embeddings, None if there are none; and what was wrong with the images that could not be read.
+    A row for each face, in the order of the paths; and what was wrong with the images that have none.
     """
-    names: list[str] = []
-    rows: list[Array] = []
+    rows: list[Row] = []
     failed: list[InputError] = []
 
     def keep(batch: list[Done]) -> None:
         for image, embeddings in batch:
-            names.extend([image.name] * len(embeddings))
-            rows.extend(embeddings)
+            rows.extend(rows_of(image, embeddings))
             failed.extend([InputError(image.reason)] * bool(image.reason))
 
     workers = len(os.sched_getaffinity(0))
-    Work(network, map(str, paths), aligned_crops(network), 32, workers).run(keep)
-    return (EmbeddingSet(tuple(names), np.stack(rows), provenance(network)) if rows else None), failed
+    Work(network, map(str, paths), (how or aligned_crops)(network), 32, workers).run(keep)
+    return rows, failed
+
+
+def embedding_set(rows: list[Row], origin: Provenance) -> EmbeddingSet:
+    """Rows as a set."""
+    return EmbeddingSet(tuple(map(name_of, rows)), np.stack([row.embedding for row in rows]), origin)
 
 
 def _entries(inputs: list[str], list_file: Path | None) -> Iterator[str]:

@@ -6,15 +6,18 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from refnet.bulk.photographs import Photographs
 from refnet.cli.console import complain, print_data, print_json, printable, say
-from refnet.cli.embed import embed_crops
+from refnet.cli.embed import embed_paths, embedding_set, origin_of
 from refnet.cli.options import (
+    ALIGNED,
     CacheFlag,
     EngineOption,
     JsonFlag,
     MemoryOption,
     ModelOption,
     OutputOption,
+    PhotographOptions,
     ThreadsOption,
     open_model,
 )
@@ -50,13 +53,14 @@ def build(
     label: LabelOption = None,
     label_from: RuleOption = None,
     lower_case: LowerFlag = False,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
     memory: MemoryOption = "default",
     cache: CacheFlag = True,
 ) -> int:
-    """Make a gallery of aligned face crops, or of embeddings that are in a file already.
+    """Make a gallery of aligned face crops, of photographs with --faces, or of embeddings that are in a file already.
 
     Parameters
     ----------
@@ -68,7 +72,12 @@ def build(
     check_gallery_path(output)
     _refuse_existing(output)
     found, failed = _labelled(
-        sources, label, label_from, lower_case, lambda: open_model(model, engine, threads, memory, cache)
+        sources,
+        label,
+        label_from,
+        lower_case,
+        lambda: open_model(model, engine, threads, memory, cache),
+        _one_face(photographs),
     )
     with locked(output):
         _refuse_existing(output)
@@ -85,6 +94,7 @@ def add(
     label: LabelOption = None,
     label_from: RuleOption = None,
     lower_case: LowerFlag = False,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
@@ -102,7 +112,12 @@ def add(
     """
     read_gallery(gallery)
     found, failed = _labelled(
-        sources, label, label_from, lower_case, lambda: open_model(model, engine, threads, memory, cache)
+        sources,
+        label,
+        label_from,
+        lower_case,
+        lambda: open_model(model, engine, threads, memory, cache),
+        _one_face(photographs),
     )
     with changing(gallery) as known:  # read again: another program may have added to it while faces were embedded
         merged = merge_gallery(known, *found)
@@ -203,8 +218,20 @@ def _refuse_existing(path: Path) -> None:
         raise UsageError(f"{path} is there already; `refnet gallery add` adds to it, or remove the file first")
 
 
+def _one_face(photographs: PhotographOptions) -> Photographs | None:
+    """A photograph under one label has one face that counts."""
+    if photographs.faces == "all":
+        raise UsageError("--faces all would give every face of a photograph the same label; use largest or single")
+    return photographs.how
+
+
 def _labelled(
-    sources: Sequence[Path], label: str | None, rule: Rule | None, lower: bool, open_network: Callable[[], Network]
+    sources: Sequence[Path],
+    label: str | None,
+    rule: Rule | None,
+    lower: bool,
+    open_network: Callable[[], Network],
+    how: Photographs | None,
 ) -> tuple[Labelled, list[InputError]]:
     """Everything in the sources, embedded and labelled; and what could not be read."""
     if label is not None and (rule is not None or lower):
@@ -226,10 +253,11 @@ def _labelled(
                     raise UsageError(f"{path} was given twice, as {images[path]!r} and as {its!r}; give it once")
     failed: list[InputError] = []
     if images:
-        embedded, failed = embed_crops(open_network(), list(images))
-        if embedded is not None:
-            parts.append(embedded)
-            labels += [images[Path(name)] for name in embedded.names]
+        network = open_network()
+        rows, failed = embed_paths(network, list(images), how)
+        if rows:
+            parts.append(embedding_set(rows, origin_of(network, how)))
+            labels += [images[Path(row.name)] for row in rows]
     if not parts:
         raise InputError(f"none of {len(images)} images could be read; nothing was written")
     return (joined(parts), labels), failed

@@ -8,7 +8,17 @@ from cyclopts import Parameter
 from refnet.cli.console import print_data, print_json, printable, say
 from refnet.cli.deciding import CalibrationOption, MetricOption, ThresholdOption, given_threshold, threshold_for
 from refnet.cli.gallery import GalleryFile
-from refnet.cli.options import CacheFlag, EngineOption, JsonFlag, MemoryOption, ModelOption, ThreadsOption, open_model
+from refnet.cli.options import (
+    ALIGNED,
+    CacheFlag,
+    EngineOption,
+    JsonFlag,
+    MemoryOption,
+    ModelOption,
+    PhotographOptions,
+    ThreadsOption,
+    open_model,
+)
 from refnet.cli.sources import read_faces
 from refnet.errors import UsageError
 from refnet.faces.gallery import Candidate, Gallery, read_gallery
@@ -29,6 +39,7 @@ def search(
     calibration: CalibrationOption = None,
     assign: Literal["nearest", "hungarian"] = "nearest",
     approximate: Annotated[bool, Parameter(negative="")] = False,
+    photographs: PhotographOptions = ALIGNED,
     model: ModelOption = None,
     engine: EngineOption = "fast",
     threads: ThreadsOption = None,
@@ -46,7 +57,7 @@ def search(
     gallery
         Gallery to search.
     probes
-        Aligned face crops, folders of them, FILE.npz#NAME, or files of embeddings.
+        Aligned face crops, photographs with --faces, folders of them, FILE.npz#NAME, or files of embeddings.
     count
         Identities to show for each face.
     assign
@@ -59,7 +70,7 @@ def search(
         raise UsageError("--assign hungarian decides who is who; give it a --threshold or a --calibration")
     known = read_gallery(gallery)
     decided_by = threshold_for(given, calibration, known.provenance)
-    faces = read_faces(probes, lambda: open_model(model, engine, threads, memory, cache))
+    faces = read_faces(probes, lambda: open_model(model, engine, threads, memory, cache), photographs.how)
     wanted = max(count, len(faces.names)) if assign == "hungarian" else count
     rankings = _index(known).search(faces, wanted) if approximate else search_gallery(known, faces, wanted)
     decide = assign_once if assign == "hungarian" else nearest

@@ -1,18 +1,15 @@
 """`refnet inspect`: what a model is, layer by layer."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
 
-from refnet import zoo
 from refnet.audit.inspect import Inspection, inspect_network
 from refnet.cli.console import out, print_json
 from refnet.cli.options import JsonFlag, MemoryOption, ThreadsOption, open_model
-from refnet.formats.onnx_reader import read_model
-from refnet.network import Memory
+from refnet.network import Memory, Network
 
 
 def inspect(
@@ -38,7 +35,7 @@ def inspect(
         executed, its bytes, and the share of the time that follows from them. --threads and --memory are for this.
     """
     if plan:
-        _print_plan(zoo.resolve(model), threads, memory, json=json)
+        _print_plan(open_model(model), threads, memory, json=json)
         return
     inspection = inspect_network(open_model(model))
     if json:
@@ -57,12 +54,12 @@ def inspect(
         out.print(f"{label:<14} {value}", markup=False)
 
 
-def _print_plan(path: Path, threads: int | None, memory: Memory, *, json: bool) -> None:
+def _print_plan(network: Network, threads: int | None, memory: Memory, *, json: bool) -> None:
     """The plan of the fast engine; nothing is run."""
     from refnet import fast  # numba takes a third of a second to import
     from refnet.fast.costs import expected_shares
 
-    engine = fast.compile(read_model(path), threads=threads, memory=memory, cache=True)
+    engine = fast.compile(network.graph, threads=threads, memory=memory, cache=True)
     if not json:
         out.print(str(engine.plan), markup=False)
         return
@@ -72,7 +69,13 @@ def _print_plan(path: Path, threads: int | None, memory: Memory, *, json: bool) 
         fields = asdict(cost)
         layers.append({"layer": fields.pop("name"), **fields, "bytes": cost.bytes, "expected_share": share})
     print_json(
-        {"schema_version": 1, "model": path.name, "threads": engine.team.threads, "memory": memory, "layers": layers}
+        {
+            "schema_version": 1,
+            "model": str(network.graph.source.path or ""),
+            "threads": engine.team.threads,
+            "memory": memory,
+            "layers": layers,
+        }
     )
 
 
@@ -82,13 +85,14 @@ def _summary(inspection: Inspection) -> list[tuple[str, str]]:
     conforms = "yes" if inspection.conformance.conforms else f"no; {inspection.conformance.departure}"
     operators = ", ".join(f"{count} {op}" for op, count in inspection.operators.items())
     producer = inspection.producer or "unnamed"
+    opset = f", opset {inspection.opset}" if inspection.opset else ""
     plain = f"{inspection.flops / 1e9:.4f} GFLOPs, {inspection.macs:,} multiply-accumulates, "
     published = f"{inspection.published_flops / 1e9:.4f} GFLOPs, {inspection.published_parameters / 1e6:.4f} MParams"
     return [
         ("file", f"{inspection.path}, {inspection.size_bytes:,} bytes"),
         ("sha256", inspection.sha256),
         *([("weights", inspection.synthetic)] if inspection.synthetic else []),
-        ("format", f"{inspection.format}, IR {inspection.ir_version}, opset {inspection.opset}, producer {producer}"),
+        ("format", f"{inspection.format}, IR {inspection.ir_version}{opset}, producer {producer}"),
         *(("note", note) for note in inspection.notes),
         ("input", f"{inspection.input}, declared {declared}; {inspection.input_contract}"),
         ("outputs", ", ".join(inspection.outputs)),

@@ -1,12 +1,16 @@
 """Options that several commands share, said once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from refnet import zoo
+from refnet.bulk.photographs import Photographs
 from refnet.cli.console import say
+from refnet.faces.detect import DEFAULT_DETECTOR, LIMIT
+from refnet.faces.pipeline import MIN_EYES_PX, Policy
 from refnet.network import EngineName, Memory, Network, load
 
 ModelOption = Annotated[
@@ -31,6 +35,41 @@ CacheFlag = Annotated[
 ]
 JsonFlag = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on stdout.")]
 OutputOption = Annotated[Path, Parameter(name=["--output", "-o"], help="File to write.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PhotographOptions:
+    """How photographs are taken; without one of these, images are aligned crops of exactly the network's size."""
+
+    faces: Annotated[
+        Policy | None,
+        Parameter(name="--faces", help="Images are photographs, and these of their faces count: largest, all, or single (several are refused)."),
+    ] = None  # fmt: skip
+    landmarks: Annotated[
+        Path | None,
+        Parameter(name="--landmarks", help="Images are photographs, and FILE.json or FILE.csv has the landmarks of their faces."),
+    ] = None  # fmt: skip
+    detector: Annotated[
+        str, Parameter(name="--detector", help="What finds faces: file of YuNet or SCRFD, or a card's name.")
+    ] = DEFAULT_DETECTOR
+    min_eyes: Annotated[
+        float, Parameter(name="--min-eyes", help="Pixels between the eyes below which a face is too small.")
+    ] = MIN_EYES_PX
+    limit: Annotated[
+        int,
+        Parameter(name="--limit", help="Pixels of the longer side to which a photograph is scaled for the detector."),
+    ] = LIMIT
+
+    @property
+    def how(self) -> Photographs | None:
+        """Photographs, or None for aligned crops."""
+        if self.faces is None and self.landmarks is None:
+            return None
+        return Photographs(self.faces or "largest", self.detector, self.landmarks, self.min_eyes, self.limit)
+
+
+ALIGNED = PhotographOptions()
 
 
 def open_model(

@@ -1,21 +1,23 @@
 """Faces as commands take them: images, which are embedded, or embeddings that are in a file already."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
-from refnet.bulk.prepared import crop_size
+from refnet.bulk.photographs import Photographs
+from refnet.cli.embed import embed_paths, embedding_set, origin_of
 from refnet.errors import InputError
 from refnet.faces.embedding_file import EmbeddingSet, why_not_comparable
 from refnet.faces.embedding_reader import is_embeddings, read_embeddings, split_record
-from refnet.faces.image import find_images, read_crop
+from refnet.faces.image import find_images
 from refnet.network import Network
-from refnet.provenance import provenance
 
 
-def read_faces(faces: Sequence[str], open_network: Callable[[], Network]) -> EmbeddingSet:
+def read_faces(
+    faces: Sequence[str], open_network: Callable[[], Network], how: Photographs | None = None
+) -> EmbeddingSet:
     """The embeddings of faces, in the order given.
 
     Each is an image, a folder of images, FILE#NAME, or a whole file of embeddings.
@@ -24,6 +26,7 @@ def read_faces(faces: Sequence[str], open_network: Callable[[], Network]) -> Emb
     ----------
     faces : as on the command line
     open_network : called only if there is an image
+    how : of photographs; None for aligned crops
 
     Raises
     ------
@@ -34,7 +37,7 @@ def read_faces(faces: Sequence[str], open_network: Callable[[], Network]) -> Emb
     read = [read_embeddings(path, name) if is_embeddings(path) else None for path, name in targets]
     images = [[] if is_embeddings(path) else find_images([path]) for path, _ in targets]
     paths = [path for some in images for path in some]
-    embedded = iter(_embed(open_network(), paths) if paths else [])
+    embedded = iter(_embed(open_network(), paths, how) if paths else [])
     parts = [[one] if one else list(islice(embedded, len(some))) for one, some in zip(read, images, strict=True)]
     return joined([part for some in parts for part in some])
 
@@ -57,12 +60,11 @@ def joined(parts: Sequence[EmbeddingSet]) -> EmbeddingSet:
     return EmbeddingSet(names, np.concatenate([part.embeddings for part in parts]), first.provenance)
 
 
-def _embed(network: Network, paths: list[Path]) -> list[EmbeddingSet]:
-    """Each image by itself; the first that cannot be read ends it."""
-    size = crop_size(network)
-    crops = [read_crop(path, *size) for path in paths]
-    origin = provenance(network)
-    return [
-        EmbeddingSet((str(path),), network(network.contract.prepare(crop[np.newaxis])), origin)
-        for path, crop in zip(paths, crops, strict=True)
-    ]
+def _embed(network: Network, paths: list[Path], how: Photographs | None) -> list[EmbeddingSet]:
+    """The faces of each image; the first image that cannot be used ends it."""
+    rows, failed = embed_paths(network, paths, how)
+    if failed:
+        raise failed[0]
+    origin = origin_of(network, how)
+    starts = [n for n, row in enumerate(rows) if row.face == 1]
+    return [embedding_set(rows[a:b], origin) for a, b in pairwise([*starts, len(rows)])]

@@ -10,11 +10,13 @@ from rich.table import Table
 from refnet import zoo
 from refnet.audit.compare import Comparison, Other, compare
 from refnet.audit.difference import Difference
+from refnet.audit.openvino_oracle import OpenVino
 from refnet.audit.oracle import OnnxRuntime
 from refnet.audit.trace_file import TraceFile
 from refnet.bulk.prepared import crop_size
 from refnet.cli.console import out, print_json, progress
 from refnet.cli.options import EngineOption, JsonFlag, open_model
+from refnet.errors import UsageError
 from refnet.faces.image import read_crop
 from refnet.graph import Array
 from refnet.network import Network
@@ -25,7 +27,7 @@ def validate(
     model: str | None = None,
     /,
     *,
-    against: str = "onnxruntime",
+    against: str | None = None,
     image: Annotated[list[Path], Parameter(negative="")] = [],  # noqa: B006  (cyclopts reads the default)
     engine: EngineOption = "fast",
     layers: Annotated[bool, Parameter(negative="--no-layers")] = True,
@@ -38,7 +40,7 @@ def validate(
     model
         Model file or a card's name. Default: $REFNET_MODEL, else the cached arcfaceresnet100-8.
     against
-        onnxruntime, or a trace in FILE.npz.
+        onnxruntime (the default for an ONNX file), openvino (the default for an .xml), or a trace in FILE.npz.
     image
         Aligned face crops. Default: the sample portraits, resized to what the model takes; with a trace, its images.
     layers
@@ -48,7 +50,9 @@ def validate(
     """
     path = zoo.resolve(model)
     network = open_model(str(path), engine)
-    other: Other = OnnxRuntime(path) if against == "onnxruntime" else TraceFile(against)
+    other = _other(network, path, against)
+    if isinstance(other, TraceFile):
+        other.refuse_another_order(network.contract.channels)
     traced = other.images if isinstance(other, TraceFile) and not image else None
     images = crops(network, image) if image else sample_input(network) if traced is None else traced
     comparison = run_comparison(network, images, other)
@@ -61,6 +65,20 @@ def validate(
         for line in report(comparison):
             out.print(line, markup=False)
     return 0 if comparison.agrees else 1
+
+
+def _other(network: Network, path: Path, against: str | None) -> Other:
+    """What to compare with; each runtime judges the files it reads itself."""
+    openvino = network.graph.source.format == "openvino"
+    if against is None:
+        against = "openvino" if openvino else "onnxruntime"
+    if against == "openvino":
+        return OpenVino(network.graph)
+    if against == "onnxruntime":
+        if openvino:
+            raise UsageError("onnxruntime does not read OpenVINO models; use --against openvino")
+        return OnnxRuntime(path)
+    return TraceFile(against)
 
 
 def crops(network: Network, paths: list[Path]) -> Array:

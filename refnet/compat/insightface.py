@@ -114,7 +114,7 @@ class ArcFaceONNX:
         return self._run(((np.asarray(batch_data) - self.input_mean) / self.input_std).astype(np.float32))
 
     def _run(self, blob: Array) -> Array:
-        return self.session.run(self.output_names, {self.input_name: blob})[0]
+        return self.session.run(self.output_names, {self.input_name: self.session.network.contract.in_order(blob)})[0]
 
 
 def _aligned(img: Array, landmarks: Array, size: int) -> Array:

@@ -1,7 +1,7 @@
 """All that is said of a model on a set of pairs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,78 +9,24 @@ import numpy as np
 
 from refnet.errors import InputError
 from refnet.evaluation.embedded import PairEmbeddings
-from refnet.evaluation.insightface import InsightFaceResult, flip_sum, insightface
-from refnet.evaluation.intervals import Interval, binomial_p_value, bootstrap, resampled_weights, wilson
-from refnet.evaluation.omz import OmzResult, normalised, omz
+from refnet.evaluation.folds import FOLDS, contiguous_folds, equal_subsets
+from refnet.evaluation.insightface import InsightFaceResult, flip_sum, insightface, squared_distances
+from refnet.evaluation.omz import OmzResult, half_cosine_distances, normalised, omz
 from refnet.evaluation.pairs import PairSet
-from refnet.evaluation.rates import OperatingPoint, Roc, area, equal_error_rate, roc, supported, tar_at_far
+from refnet.evaluation.published import Published, beside_published
+from refnet.evaluation.rates import Roc
+from refnet.evaluation.summary import Summary, summarise
 from refnet.graph import Array
 from refnet.zoo.cards import Card
 
 Protocol = Literal["insightface", "omz", "all"]
-FAR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4)
-
-
-@dataclass(frozen=True)
-class GroupRates:
-    """Rates of one group at a threshold found on all pairs; None where the group has no pair of that kind."""
-
-    group: str
-    genuine: int
-    impostor: int
-    tar: float | None
-    tar_interval: Interval
-    far: float | None
-    far_interval: Interval
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Rates with 95 % intervals.
-
-    Attributes
-    ----------
-    similarity : what was compared
-    resampled : "persons" or "pairs"
-    points : one for each target that the number of impostor pairs supports
-    refused : the other targets
-    """
-
-    similarity: str
-    genuine: int
-    impostor: int
-    auc: float
-    auc_interval: Interval
-    eer: float
-    eer_interval: Interval
-    points: tuple[OperatingPoint, ...]
-    point_intervals: tuple[Interval, ...]
-    refused: tuple[float, ...]
-    resampled: str
-    resamples: int
-    seed: int
-    groups: tuple[GroupRates, ...]
-    group_threshold: float | None
-
-
-@dataclass(frozen=True)
-class Published:
-    """A published figure beside the one that was found.
-
-    `p_value` is that of the exact binomial test, None with the reason in `why_not` where the two may not be compared.
-    """
-
-    protocol: str
-    value: float
-    source: str
-    difference: float
-    p_value: float | None
-    why_not: str
+CHUNK = 4096  # pairs
+MIXTURE = 0.01  # how far the share of genuine pairs may be from a half before the median is said to suffer
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results by protocol, the summary, and published figures of the model's card."""
+    """Results by protocol, the summary, published figures of the model's card, and by protocol what to keep in mind."""
 
     pairs: str
     count: int
@@ -88,6 +34,7 @@ class Evaluation:
     omz: OmzResult | None
     summary: Summary
     published: tuple[Published, ...]
+    cautions: Mapping[str, str]
     curve: Roc
 
     def to_json(self) -> dict[str, Any]:
@@ -132,104 +79,57 @@ def evaluate(
     face = zoo = None
     if protocol != "omz" and embeddings.mirrored is not None:
         summed, xnorm = flip_sum(embeddings.upright, embeddings.mirrored)
-        face = insightface(summed[pairs.first], summed[pairs.second], pairs.same, xnorm)
+        face = insightface(_of_pairs(pairs, summed, squared_distances), pairs.same, xnorm)
         unit, similarity = summed, "cosine of the sums of an image's and its mirror image's embeddings"
     else:
-        lengths = np.linalg.norm(np.asarray(embeddings.upright, np.float64), axis=1, keepdims=True)
-        unit, similarity = embeddings.upright / np.where(lengths > 0, lengths, 1), "cosine of embeddings"
+        plain = np.asarray(embeddings.upright, np.float64)
+        unit, similarity = plain / np.linalg.norm(plain, axis=1, keepdims=True), "cosine of embeddings"
     if protocol != "insightface":
         short = normalised(embeddings.upright)
-        zoo = omz(short[pairs.first], short[pairs.second], pairs.same)
-    similarities = (unit[pairs.first] * unit[pairs.second]).sum(axis=1)
-    summary, curve = _summary(pairs, similarities, similarity, resamples, seed)
+        zoo = omz(_of_pairs(pairs, short, half_cosine_distances), pairs.same)
+    similarities = _of_pairs(pairs, unit, lambda first, second: (first * second).sum(axis=1))
+    summary, curve = summarise(pairs, similarities, similarity, resamples, seed)
+    results: dict[str, InsightFaceResult | OmzResult] = {}
+    if face:
+        results["insightface"] = face
+    if zoo:
+        results["omz"] = zoo
     return Evaluation(
         pairs=pairs.name,
         count=len(pairs.same),
         insightface=face,
         omz=zoo,
         summary=summary,
-        published=tuple(_published(card, pairs, face, zoo)),
+        published=beside_published(card, pairs.name, len(pairs.same), results) if card else (),
+        cautions=_cautions(pairs.same, results),
         curve=curve,
     )
 
 
-def _summary(pairs: PairSet, similarities: Array, what: str, resamples: int, seed: int) -> tuple[Summary, Roc]:
-    same = pairs.same
-    genuine, impostor = int(same.sum()), int((~same).sum())
-    curve = roc(similarities, same)
-    targets = [target for target in FAR_TARGETS if supported(target, impostor)]
-    points = tuple(tar_at_far(curve, target, impostor) for target in targets)
-
-    def statistic(weights: Array) -> Sequence[float]:
-        try:
-            drawn = roc(similarities, same, weights)
-        except InputError:  # a resample of pairs of one kind
-            return [math.nan] * (2 + len(targets))
-        return [area(drawn), equal_error_rate(drawn), *(tar_at_far(drawn, target, impostor).tar for target in targets)]
-
-    people = None if pairs.people is None else np.array(pairs.people)
-    first, second = (None, None) if people is None else (people[pairs.first].tolist(), people[pairs.second].tolist())
-    auc, eer, *tars = bootstrap(statistic, resampled_weights(same, first, second, resamples, seed))
-    threshold = points[min(1, len(points) - 1)].threshold if points else None
-    groups = _groups(pairs, similarities, threshold) if threshold is not None else ()
-    summary = Summary(
-        similarity=what,
-        genuine=genuine,
-        impostor=impostor,
-        auc=area(curve),
-        auc_interval=auc,
-        eer=equal_error_rate(curve),
-        eer_interval=eer,
-        points=points,
-        point_intervals=tuple(tars),
-        refused=tuple(target for target in FAR_TARGETS if target not in targets),
-        resampled="pairs" if people is None else "persons",
-        resamples=resamples,
-        seed=seed,
-        groups=groups,
-        group_threshold=threshold if groups else None,
+def _of_pairs(pairs: PairSet, rows: Array, measure: Callable[[Array, Array], Array]) -> Array:
+    """(P,) what `measure` says of each pair's two rows; some thousand pairs at a time, for there may be millions."""
+    starts = range(0, len(pairs.same), CHUNK)
+    return np.concatenate(
+        [measure(rows[pairs.first[n : n + CHUNK]], rows[pairs.second[n : n + CHUNK]]) for n in starts]
     )
-    return summary, curve
 
 
-def _groups(pairs: PairSet, similarities: Array, threshold: float) -> tuple[GroupRates, ...]:
-    """Each group's rates at one threshold for all."""
-    if pairs.groups is None:
-        return ()
-    labels, accepted = np.array(pairs.groups), similarities >= threshold
-    rows = []
-    for group in sorted(set(pairs.groups)):
-        genuine, impostor = (labels == group) & pairs.same, (labels == group) & ~pairs.same
-        counts = [(int(accepted[kind].sum()), int(kind.sum())) for kind in (genuine, impostor)]
-        (right, ofg), (wrong, ofi) = counts
-        rows.append(
-            GroupRates(
-                group or "(no group)", ofg, ofi,
-                right / ofg if ofg else None, wilson(right, ofg), wrong / ofi if ofi else None, wilson(wrong, ofi),
-            )
-        )  # fmt: skip
-    return tuple(rows)
-
-
-def _published(
-    card: Card | None, pairs: PairSet, face: InsightFaceResult | None, zoo: OmzResult | None
-) -> list[Published]:
-    """The card's figures on the set whose name this is."""
-    found = {"insightface": face, "omz": zoo}
-    rows = []
-    for figure in card.figures if card else ():
-        result = found.get(figure.protocol)
-        if result is None or figure.metric != "accuracy" or not pairs.name.lower().startswith(figure.dataset.lower()):
-            continue
-        whole = figure.pairs == len(pairs.same)
-        rows.append(
-            Published(
-                figure.protocol, figure.value, figure.source, result.accuracy - figure.value,
-                binomial_p_value(result.correct, len(pairs.same), figure.value) if whole else None,
-                "" if whole else f"it was published for {figure.pairs:,} pairs; these are {len(pairs.same):,}",
-            )
-        )  # fmt: skip
-    return rows
+def _cautions(same: Array, protocols: Container[str]) -> dict[str, str]:
+    """What the mixture of the folds does to the protocols, which were made for folds of as many pairs of each kind."""
+    said = {}
+    lopsided = sum(same[test].all() or not same[test].any() for _, test in contiguous_folds(len(same)))
+    if "insightface" in protocols and lopsided:
+        said["insightface"] = (
+            f"InsightFace's accuracy cannot be compared with that of mixed folds: {lopsided} of {FOLDS} folds hold pairs of one kind "
+            "only, and have their threshold from folds of another mixture"
+        )
+    shares = [float(same[train].mean()) for train, _ in equal_subsets(len(same))]
+    if "omz" in protocols and max(abs(share - 0.5) for share in shares) > MIXTURE:
+        said["omz"] = (
+            "Open Model Zoo's accuracy cannot be compared with that of mixed folds: its threshold is a median, made for as many "
+            f"genuine as impostor pairs; here {min(shares):.3f} to {max(shares):.3f} of those it is taken from are genuine"
+        )
+    return said
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ def contiguous_folds(count: int) -> Iterator[tuple[Array, Array]]:
 
     scikit-learn's ``KFold(10, shuffle=False)``, by which insightface's verification.py cuts.
     """
-    _enough(count)
+    check_count(count)
     sizes = [count // FOLDS + (fold < count % FOLDS) for fold in range(FOLDS)]
     start = 0
     for size in sizes:
@@ -29,13 +29,14 @@ def equal_subsets(count: int) -> Iterator[tuple[Array, Array]]:
 
     Open Model Zoo's pairwise_accuracy_subsets.
     """
-    _enough(count)
+    check_count(count)
     for subset in range(FOLDS):
         first, last = subset * count // FOLDS, (subset + 1) * count // FOLDS
         yield np.concatenate([np.arange(first), np.arange(last, count)]), np.arange(first, last)
 
 
-def _enough(count: int) -> None:
+def check_count(count: int) -> None:
+    """Refuse fewer pairs than there are folds."""
     if count < FOLDS:
         raise InputError(
             f"there are {count} pairs; both protocols cut them into {FOLDS} folds, and need at least {FOLDS}"

@@ -57,13 +57,19 @@ def flip_sum(upright: Array, mirrored: Array) -> tuple[Array, float]:
     return summed / np.where(lengths > 0, lengths, 1), float(lengths.mean())
 
 
-def insightface(first: Array, second: Array, same: Array, xnorm: float) -> InsightFaceResult:
+def squared_distances(first: Array, second: Array) -> Array:
+    """(P,) squared Euclidean distances of the rows (P, D) of two arrays, in float64."""
+    distances: Array = np.square(first - second).sum(axis=1)
+    return distances
+
+
+def insightface(distances: Array, same: Array, xnorm: float) -> InsightFaceResult:
     """Apply the protocol.
 
     Parameters
     ----------
-    first, second : (P, D) float64, of length 1
-        The two images of each pair, from `flip_sum`.
+    distances : (P,) float64
+        `squared_distances` of the two images of each pair, from `flip_sum`.
     same : (P,) bool
     xnorm : float
 
@@ -72,11 +78,9 @@ def insightface(first: Array, second: Array, same: Array, xnorm: float) -> Insig
     InputError
         If there are fewer than ten pairs.
     """
-    distances = np.square(first - second).sum(axis=1)
     accuracies, chosen, correct, vals, fars = [], [], 0, [], []
     for train, test in contiguous_folds(len(same)):
-        right = ((distances[train, np.newaxis] < THRESHOLDS) == same[train, np.newaxis]).sum(axis=0)
-        threshold = THRESHOLDS[int(np.argmax(right))]
+        threshold = THRESHOLDS[int(np.argmax(_right(distances[train], same[train])))]
         hits = (distances[test] < threshold) == same[test]
         accuracies.append(hits.mean())
         chosen.append(threshold)
@@ -95,6 +99,13 @@ def insightface(first: Array, second: Array, same: Array, xnorm: float) -> Insig
         far=float(np.mean(fars)) if defined else None,
         xnorm=xnorm,
     )
+
+
+def _right(distances: Array, same: Array) -> Array:
+    """How many pairs each threshold calls right: genuine ones below it, and impostor ones that are not."""
+    genuine, impostor = np.sort(distances[same]), np.sort(distances[~same])
+    right: Array = np.searchsorted(genuine, THRESHOLDS) + len(impostor) - np.searchsorted(impostor, THRESHOLDS)
+    return right
 
 
 def _threshold_at_far(impostors: Array) -> float:

@@ -31,10 +31,8 @@ def resampled_weights(
     if first is None or second is None:
         genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
         for _ in range(resamples):
-            weights = np.zeros(len(same))
-            for kind in (genuine, impostor):
-                np.add.at(weights, rng.choice(kind, len(kind)), 1)
-            yield weights
+            chosen = [kind[rng.integers(0, len(kind), len(kind))] for kind in (genuine, impostor)]
+            yield np.bincount(np.concatenate(chosen), minlength=len(same)).astype(np.float64)
         return
     people = sorted({*first, *second})
     place = {person: n for n, person in enumerate(people)}

@@ -38,15 +38,20 @@ def normalised(embeddings: Array) -> Array:
     return shortened
 
 
-def omz(first: Array, second: Array, same: Array) -> OmzResult:
-    """Apply the protocol to the `normalised` embeddings (P, D) of the two images of each pair, and (P,) bool.
+def half_cosine_distances(first: Array, second: Array) -> Array:
+    """(P,) halves of the cosine distances of the rows (P, D) of two `normalised` arrays."""
+    distances: Array = 0.5 * (1 - (first * second).sum(axis=1))
+    return distances
+
+
+def omz(distances: Array, same: Array) -> OmzResult:
+    """Apply the protocol to (P,) `half_cosine_distances` of the two images of each pair, and (P,) bool.
 
     Raises
     ------
     InputError
         If there are fewer than ten pairs.
     """
-    distances = 0.5 * (1 - (first * second).sum(axis=1))
     accuracies, thresholds, correct = [], [], 0
     for train, test in equal_subsets(len(same)):
         threshold = np.median(distances[train])

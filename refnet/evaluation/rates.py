@@ -89,6 +89,13 @@ def tar_at_far(curve: Roc, target: float, impostors: int) -> OperatingPoint:
         If the target is not within 0 and 1, or below 1 / impostors: fewer than one false accept would be expected,
         and no threshold can be found for it.
     """
+    check_supported(target, impostors)
+    at = int(np.searchsorted(curve.far, target * (1 + 1e-12), side="right")) - 1
+    return OperatingPoint(target, float(curve.thresholds[at]), float(curve.far[at]), float(curve.tar[at]))
+
+
+def check_supported(target: float, impostors: int) -> None:
+    """Refuse a target that `tar_at_far` refuses."""
     if not 0 < target <= 1:
         raise UsageError(f"the false accept rate is {target}; expected a fraction above 0 and at most 1")
     if not supported(target, impostors):
@@ -96,8 +103,6 @@ def tar_at_far(curve: Roc, target: float, impostors: int) -> OperatingPoint:
             f"a false accept rate of {target:g} cannot be measured on {impostors:,} impostor pairs: it needs at least "
             f"{int(np.ceil(1 / target - 1e-9)):,}"
         )
-    at = int(np.searchsorted(curve.far, target * (1 + 1e-12), side="right")) - 1
-    return OperatingPoint(target, float(curve.thresholds[at]), float(curve.far[at]), float(curve.tar[at]))
 
 
 def supported(target: float, impostors: int) -> bool:

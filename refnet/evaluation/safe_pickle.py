@@ -21,57 +21,16 @@ from refnet.errors import InputError
 from refnet.graph import Array
 
 _LIMIT_BYTES = 4 << 30
-ALLOWED = frozenset(
-    [
-        "PROTO",
-        "FRAME",
-        "STOP",
-        "MARK",
-        "POP",
-        "POP_MARK",
-        "DUP",
-        "NONE",
-        "NEWTRUE",
-        "NEWFALSE",
-        "INT",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG",
-        "LONG1",
-        "STRING",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "BINBYTES",
-        "SHORT_BINBYTES",
-        "BINBYTES8",
-        "BYTEARRAY8",
-        "UNICODE",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE8",
-        "EMPTY_LIST",
-        "LIST",
-        "APPEND",
-        "APPENDS",
-        "EMPTY_TUPLE",
-        "TUPLE",
-        "TUPLE1",
-        "TUPLE2",
-        "TUPLE3",
-        "PUT",
-        "BINPUT",
-        "LONG_BINPUT",
-        "MEMOIZE",
-        "GET",
-        "BINGET",
-        "LONG_BINGET",
-        "GLOBAL",
-        "STACK_GLOBAL",
-        "REDUCE",
-        "BUILD",
-    ]
-)
+ALLOWED = frozenset([
+    "PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "DUP", "NONE", "NEWTRUE", "NEWFALSE",
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1",
+    "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+    "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+    "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET",
+    "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
+])  # fmt: skip
+_PUTS = frozenset(["PUT", "BINPUT", "LONG_BINPUT"])
 
 
 def read_safely(path: Path) -> Any:
@@ -89,33 +48,57 @@ def read_safely(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
     try:
-        for instruction, argument, _ in pickletools.genops(content):
-            if instruction.name not in ALLOWED:
-                raise InputError(
-                    f"{path}: the pickle is refused: it has the instruction {instruction.name} ({argument!r:.80})"
-                )
-        return _Unpickler(path, content).load()
-    except InputError:
-        raise
+        _look_through(content)
+        return _Unpickler(content).load()
+    except _RefusedError as error:
+        raise InputError(f"{path}: the pickle is refused: {error}") from None
     except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a pickle, or damaged ({error!s:.120})") from None
     except (OverflowError, MemoryError, RecursionError, UnicodeDecodeError):
         raise InputError(f"{path}: the pickle is damaged: something in it is larger than the file") from None
 
 
+class _RefusedError(Exception):
+    """A sound pickle that asks for what no verification set needs."""
+
+
+def _look_through(content: bytes) -> None:
+    """Refuse instructions that are not allowed, before one of them runs.
+
+    What is remembered is numbered, and the unpickler makes room for as many things as the highest number says: nine
+    bytes can ask for 64 GB. No pickler counts further than the things it has written, of one instruction each at least.
+    """
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(content), 1):
+        if instruction.name not in ALLOWED:
+            raise _RefusedError(f"it has the instruction {instruction.name} ({argument!r:.80})")
+        if instruction.name in _PUTS and isinstance(argument, int) and argument > count:
+            raise _RefusedError(f"it remembers something as number {argument:,}, after {count:,} instructions")
+
+
 class _Unpickler(pickle.Unpickler):
     """Knows no name but those below."""
 
-    def __init__(self, path: Path, content: bytes):
+    def __init__(self, content: bytes):
         super().__init__(io.BytesIO(content), encoding="bytes")
-        self._path = path
+        self._encodable = len(content)
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name of NumPy's pickles."""
+        if (module, name) == ("_codecs", "encode"):
+            return self._encode
         found = _STAND_INS.get((module.replace("numpy._core", "numpy.core"), name))
         if found is None:
-            raise InputError(f"{self._path}: the pickle is refused: it asks for {module}.{name}")
+            raise _RefusedError(f"it asks for {module}.{name}")
         return found
+
+    def _encode(self, text: Any, encoding: Any) -> bytes:
+        """Stands for _codecs.encode, by which old protocols write bytes: each once, so no more than the file has."""
+        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+            raise _RefusedError("it encodes text otherwise than in latin1")
+        self._encodable -= len(text)
+        if self._encodable < 0:
+            raise _RefusedError("it makes more bytes than it has")
+        return text.encode("latin1")
 
 
 class _Type:
@@ -124,7 +107,8 @@ class _Type:
     def __init__(self, code: Any, *flags: Any):
         del flags
         if code not in ("u1", b"u1", "uint8", b"uint8"):
-            raise ValueError(f"an array of {code!r}; expected uint8")
+            said = repr(code[:20]) if isinstance(code, str | bytes) else type(code).__name__
+            raise _RefusedError(f"it holds an array of {said}; expected uint8")
 
     def __setstate__(self, state: Any) -> None:
         """Byte order and alignment: nothing to know of bytes."""
@@ -134,7 +118,7 @@ class _Marker:
     """Stands for numpy.ndarray, which is named and never called."""
 
     def __init__(self, *_: Any):
-        raise ValueError("an array that is made by its class")
+        raise _RefusedError("it calls numpy.ndarray")
 
 
 class _Array:
@@ -151,7 +135,7 @@ class _Array:
 def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     del shape, code
     if kind is not _Marker:
-        raise ValueError("an array of another class")
+        raise _RefusedError("it makes an array of another class than numpy.ndarray")
     return _Array()
 
 
@@ -162,15 +146,8 @@ def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
 
 def _bytes_as_array(content: Any, shape: Any, dtype: Any) -> Array:
     if not isinstance(content, bytes | bytearray) or not isinstance(dtype, _Type):
-        raise ValueError("an array that is not made of bytes")
-    return np.frombuffer(bytes(content), np.uint8).reshape(shape)
-
-
-def _encode(text: Any, encoding: Any) -> bytes:
-    """Stands for _codecs.encode, by which old protocols write bytes."""
-    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise ValueError("text in another encoding than latin1")
-    return text.encode("latin1")
+        raise _RefusedError("it makes an array of something else than bytes")
+    return np.frombuffer(content, np.uint8).reshape(shape)  # never a copy: the same bytes may be asked for often
 
 
 _STAND_INS = {
@@ -178,7 +155,6 @@ _STAND_INS = {
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("numpy", "ndarray"): _Marker,
     ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _encode,
 }
 
 

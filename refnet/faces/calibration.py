@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from refnet.errors import InputError, UsageError
 from refnet.faces.thresholds import CONVENTIONS, METRICS, Metric, Threshold
-from refnet.files import replacing
+from refnet.files import check_place, replacing
 from refnet.provenance import Provenance
 
 SCHEMA_VERSION = 1
@@ -112,10 +112,16 @@ def read_calibration(path: Path) -> Calibration:
     )
 
 
-def write_calibration(path: Path, calibration: Calibration) -> None:
-    """Write a calibration file; it is whole or not there."""
+def check_calibration(path: Path) -> None:
+    """Refuse a path that `write_calibration` cannot write to, before any work is done for it."""
     if path.suffix.lower() != ".json":
         raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected .json")
+    check_place(path)
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Write a calibration file; it is whole or not there."""
+    check_calibration(path)
     text = json.dumps({"schema_version": SCHEMA_VERSION, "kind": KIND, **asdict(calibration)}, indent=2)
     with replacing(path) as file:
         file.write(f"{text}\n".encode())

@@ -101,12 +101,16 @@ def _opened(source: Source) -> Image.Image:
         warnings.simplefilter("ignore")  # of bombs, where our own limit speaks, and of odd tags, which change no pixel
         try:
             image = Image.open(file)
+        except UnidentifiedImageError:
+            raise InputError(f"not an image that can be read{_beginning(file)}") from None
+        try:
             _ = getattr(image, "n_frames", 1)
             if image.format != "PNG":  # whose tags may lie behind the pixels, to be decoded without the lock
                 image.getexif()
-            return image
-        except UnidentifiedImageError:
-            raise InputError(f"not an image that can be read{_beginning(file)}") from None
+        except _DAMAGED:
+            image.close()
+            raise
+        return image
 
 
 def _beginning(file: Path | BinaryIO) -> str:

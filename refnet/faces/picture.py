@@ -60,7 +60,7 @@ def alignment_picture(image: Array, alignment: Alignment) -> Image.Image:
         draw.text((x + 8, y + 4), f"{residual:.2f}", fill=_FRAME, font=font, stroke_width=2, stroke_fill="#000000")
 
     lines = (
-        f"{size} x {size} pixels; face turned by {alignment.angle_degrees:.1f} degrees, scaled by {alignment.scale:.3f}",
+        f"{size} x {size} pixels; face turned by {alignment.angle_degrees:z.1f} degrees, scaled by {alignment.scale:.3f}",
         f"residual {alignment.rms:.2f} pixels of the crop (root mean square); outside the photograph {alignment.outside:.0%}",
         "disc: landmark; cross: template; frame: what is cut out",
     )

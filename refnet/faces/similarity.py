@@ -51,6 +51,33 @@ def _length(x: Array) -> float:
         return math.inf
 
 
+def similarity_gradient(a: Array, b: Array) -> Array:
+    """How the similarity of two embeddings grows with each number of the first.
+
+    With unit vectors u = a / |a| and w = b / |b|, the derivative of u.w by a is (w - (u.w) u) / |a|: the part of w that
+    is at right angles to a, because along a nothing changes.
+
+    Parameters
+    ----------
+    a, b : (D,)
+        As in `similarity`.
+
+    Returns
+    -------
+    (D,) float64
+
+    Examples
+    --------
+    >>> similarity_gradient(np.array([2.0, 0.0]), np.array([3.0, 4.0]))
+    array([0. , 0.4])
+    """
+    cosine = similarity(a, b)
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    length = np.linalg.norm(x)
+    gradient: Array = (y / np.linalg.norm(y) - cosine * x / length) / length
+    return gradient
+
+
 def angle_degrees(cosine: float) -> float:
     """The angle whose cosine is given, in degrees, 0 to 180."""
     return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))

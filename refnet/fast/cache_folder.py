@@ -28,7 +28,7 @@ def sources_digest() -> str:
 
 @functools.cache
 def say_once(message: str) -> None:
-    """Warn of what costs time and nothing else, once in the life of a process."""
+    """Warn of something that the engine goes on without, once in the life of a process."""
     _log.warning(message)
 
 

@@ -113,7 +113,7 @@ def _executed(step: Step) -> int:
     """Floating-point operations of a kernel for one image."""
     fields = step.fields
     channels = fields["channels"]
-    if step.kernel in (Kernel.READ_IMAGES, Kernel.WRITE_IMAGES):
+    if step.kernel in (Kernel.READ_IMAGES, Kernel.WRITE_IMAGES, Kernel.ENLARGE):
         return 0
     outputs = round_up(fields["out_channels"], PANEL)
     if step.kernel is Kernel.DENSE:
@@ -123,6 +123,8 @@ def _executed(step: Step) -> int:
         spreading, products, gathering = winograd_flops(fields["height"], fields["width"])
         return channels * spreading + channels * outputs * products + outputs * gathering
     taps = fields["taps_down"] * fields["taps_across"]
+    if step.kernel in (Kernel.MAX_POOL, Kernel.ADD):
+        return taps * channels * pixels
     return 2 * taps * channels * pixels * (1 if step.kernel is Kernel.DEPTHWISE else outputs)
 
 

@@ -10,12 +10,14 @@ from refnet.fast import pack
 from refnet.fast.kernels.driver import Kernel
 from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.lanes import WIDTH
-from refnet.fast.layers import ConvLayer, DenseLayer, InputLayer, Layer
+from refnet.fast.layers import ConvLayer, DenseLayer, InputLayer, Layer, PixelLayer
 from refnet.fast.simplify import constant_names
 from refnet.fast.steps import GROUP_BYTES, Step, choose_kernel, divide_winograd
 from refnet.fast.storage import NO_BORDER, PIXEL, Border, Layout, Storage
 from refnet.graph import Array, Graph, Node, Shape
 from refnet.ops.operator import Known
+
+_PIXEL_KERNELS = {"MaxPool": Kernel.MAX_POOL, "Resize": Kernel.ENLARGE, "Add": Kernel.ADD}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Draft:
             self._add_conv(layer)
         elif isinstance(layer, DenseLayer):
             self._add_dense(layer)
+        elif isinstance(layer, PixelLayer):
+            self._add_pixels(layer)
         else:
             self._add_node(layer)
 
@@ -129,6 +133,28 @@ class Draft:
         step.private["sums"] = PANEL * self.capacity
         step.shared = x.layout.image * self.capacity
         step.group = self.capacity
+        self._append(step)
+
+    def _add_pixels(self, layer: PixelLayer) -> None:
+        channels, height, width = self._shape(layer.y)
+        storages = {"x": (self._need(layer.x, WIDTH), NO_BORDER)}
+        if layer.residual:
+            storages["residual"] = (self._need(layer.residual, WIDTH), NO_BORDER)
+        storages["y"] = (self._make(layer.y), NO_BORDER)
+        fields = {
+            "channels": pack.round_up(channels, WIDTH),
+            "out_channels": pack.round_up(channels, WIDTH),
+            "height": height,
+            "width": width,
+            "taps_down": layer.window[0],
+            "taps_across": layer.window[1],
+            "stride_down": layer.stride[0],
+            "stride_across": layer.stride[1],
+        }
+        taps = 0 if layer.op == "Resize" else math.prod(layer.window)
+        flops = taps * channels * height * width
+        step = Step(layer.name, _PIXEL_KERNELS[layer.op], storages, fields, flops=flops)
+        step.group = self._group(step)
         self._append(step)
 
     def _add_node(self, node: Node) -> None:

@@ -86,6 +86,12 @@ def emit_fma(builder: Any, x: Any, y: Any, z: Any) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, fma_type, "llvm.fma.v16f32"), [x, y, z])
 
 
+def emit_largest(builder: Any, x: Any, y: Any) -> Any:
+    """The larger of x and y; NaN if one is, and 0 before -0: IEEE 754-2019 maximum, the same on every machine."""
+    maximum_type = ir.FunctionType(VECTOR, [VECTOR] * 2)
+    return builder.call(cgutils.get_or_insert_function(builder.module, maximum_type, "llvm.maximum.v16f32"), [x, y])
+
+
 def emit_prefetch(builder: Any, pointer: Any) -> None:
     """Ask for a cache line to be brought into the second-level cache; any address is allowed."""
     byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -182,3 +188,10 @@ def splat(typing_context, scalar):  # type: ignore[no-untyped-def]
 def fma(typing_context, x, y, z):  # type: ignore[no-untyped-def]
     """Compute x*y + z, rounded once."""
     return lanes(lanes, lanes, lanes), lambda context, builder, signature, arguments: emit_fma(builder, *arguments)
+
+
+@or_plain(plain.largest)
+@intrinsic
+def largest(typing_context, x, y):  # type: ignore[no-untyped-def]
+    """The larger of x and y; NaN if one is."""
+    return lanes(lanes, lanes), lambda context, builder, signature, arguments: emit_largest(builder, *arguments)

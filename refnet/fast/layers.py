@@ -81,7 +81,32 @@ class InputLayer:
     shift: Array
 
 
-Layer = ConvLayer | DenseLayer | InputLayer | Node
+@dataclass(frozen=True)
+class PixelLayer:
+    """What needs no weights: the largest of a window, pixels repeated, or the sum of two tensors; all (N, C, H, W).
+
+    Attributes
+    ----------
+    name : str
+    op : "MaxPool", "Resize" or "Add"
+    x, y, residual : str
+        The residual is the other summand; empty elsewhere.
+    window : (int, int)
+        Of a pool, down and across.
+    stride : (int, int)
+        Of a pool; of a Resize, how often a pixel is repeated.
+    """
+
+    name: str
+    op: str
+    x: str
+    y: str
+    residual: str = ""
+    window: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+
+
+Layer = ConvLayer | DenseLayer | InputLayer | PixelLayer | Node
 
 
 def layers_of(graph: Graph, known: Mapping[str, Known]) -> tuple[Layer, ...]:
@@ -112,7 +137,7 @@ def _layers(graph: Graph, known: Mapping[str, Known]) -> Iterator[Layer]:
         elif item.inputs[0] in inputs and len(known[item.output].shape) == 4 and (scaling := scaling_of(graph, item)):
             yield InputLayer(item.name, item.inputs[0], item.output, scaling.scale, scaling.shift)
         else:
-            yield item
+            yield _pixels(graph, item, known, constant) or item
 
 
 def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known]) -> Iterator[Layer]:
@@ -150,6 +175,28 @@ def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known]) -> Iterato
         yield fused.activation
     if fused.scaling:
         yield fused.scaling
+
+
+def _pixels(graph: Graph, node: Node, known: Mapping[str, Known], constant: frozenset[str]) -> PixelLayer | None:
+    """The layer without weights that a node is, if there is a kernel for it."""
+    x, y, attributes = known[node.inputs[0]].shape, known[node.output].shape, cast(Mapping[str, Any], node.attributes)
+    if len(y) != 4 or len(x) != 4 or x[:2] != y[:2] or node.inputs[0] in constant:
+        return None
+    if node.op == "MaxPool":
+        window, stride = attributes["kernel"], attributes["stride"]
+        inside = all((n - 1) * s + k <= m for n, s, k, m in zip(y[2:], stride, window, x[2:], strict=True))
+        if inside and attributes["padding"] == (0, 0, 0, 0) and attributes["dilation"] == (1, 1):
+            return PixelLayer(node.name, node.op, node.inputs[0], node.output, window=window, stride=stride)
+    elif node.op == "Resize" and constant.issuperset(filter(None, node.inputs[1:])):
+        repeated = (y[2] // x[2], y[3] // x[3])
+        scales = evaluate(graph, node.inputs[1]).tolist() if node.inputs[1] else [1, 1, *repeated]
+        whole = [1, 1, *repeated] == scales and (x[2] * repeated[0], x[3] * repeated[1]) == y[2:]
+        how = (attributes["mode"], attributes["coordinate_transformation"], attributes.get("nearest_mode"))
+        if whole and how == ("nearest", "asymmetric", "floor"):
+            return PixelLayer(node.name, node.op, node.inputs[0], node.output, stride=repeated)
+    elif node.op == "Add" and node.inputs[1] not in constant and known[node.inputs[1]].shape == x:
+        return PixelLayer(node.name, node.op, node.inputs[0], node.output, node.inputs[1])
+    return None
 
 
 def _is_dense(node: Node, constant: frozenset[str]) -> bool:

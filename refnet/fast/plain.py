@@ -67,6 +67,13 @@ def fma(x: Any, y: Any, z: Any) -> Array:
         return result
 
 
+def largest(x: Array, y: Array) -> Array:
+    """The larger of x and y; NaN if one is, and 0 before -0."""
+    with np.errstate(all="ignore"):
+        result: Array = np.where((x == 0) & (y == 0), x + y, np.maximum(x, y))
+        return result
+
+
 class Values:
     """Float32 values as the formulas of `tiles` want them: numbers that meet them are rounded to float32 once."""
 

@@ -13,6 +13,7 @@ from refnet.fast.storage import PIXEL, Border, Storage
 CAPACITY = 8  # images that a workspace holds; a larger batch goes through in turns
 GROUP_BYTES = 2 << 20  # of one activation, up to which images go through a layer together
 _BAND_BYTES = 1 << 20  # of transformed inputs at a time; about a core's second-level cache
+_COLOURS = 3  # of a photograph, whose first layer in detectors and small networks has a stride of two
 _MANY_CHANNELS = 256
 _ROWS_A_RANK = 7  # of tiles; ranks divide output channels where there are fewer
 _BAND_ROWS = 128  # but at least so many tiles where images are small: filters are expanded once a band
@@ -43,6 +44,8 @@ def choose_kernel(layer: ConvLayer) -> Kernel:
     _, ic, kh, kw = layer.weight_shape
     if layer.depthwise:
         return Kernel.DEPTHWISE
+    if (kh, kw, *layer.stride) == (3, 3, 2, 2) and ic == _COLOURS:
+        return Kernel.DIRECT_PIXELS
     if (kh, kw) == (3, 3) and layer.stride == (1, 1):
         if ic <= PIXEL:
             return Kernel.DIRECT_PIXELS

@@ -22,12 +22,12 @@ def say_what_is_slow() -> None:
     """Say once what makes the fast engine slow here; the bits are the same."""
     if not COMPILED:
         say_once(
-            "NUMBA_DISABLE_JIT is set: the fast engine runs as plain Python, thousands of times as slow, with the same bits"
+            "NUMBA_DISABLE_JIT is set: the fast engine runs as plain Python and gives the same bits, thousands of times slower"
         )
     elif lacks_fused_multiply_add():
         say_once(
-            "this processor has no fused multiply-add (FMA), which the fast engine is made of: each is a call of the "
-            "C library, many times as slow, with the same bits"
+            "this processor, or the one that NUMBA_CPU_FEATURES names, has no fused multiply-add: the fast engine gives the "
+            "same bits, many times slower"
         )
 
 

@@ -42,20 +42,32 @@ def refuse_other_files(path: Path) -> None:
             start = file.read(1024)
     except OSError as error:
         raise ModelError(f"the file cannot be read: {(error.strerror or str(error)).lower()}") from error
+    if found := disguise(start, path.stat().st_size):
+        raise ModelError(found)
+
+
+def disguise(start: bytes, size_bytes: int) -> str | None:
+    """What a file is, by its first bytes (1024 are enough) and its size, if it is visibly no ONNX model; else None.
+
+    Returns
+    -------
+    A sentence such as "this is a web page (HTML), not a model: ...", or None.
+    """
     if not start:
-        raise ModelError("the file is empty; download or copy it again")
+        return "the file is empty; download or copy it again"
     if start.startswith(_LFS):
-        raise ModelError(_lfs_pointer(start.decode("ascii", "replace"), path.stat().st_size))
+        return _lfs_pointer(start.decode("ascii", "replace"), size_bytes)
     for offset, signature, description in _SIGNATURES:
         if start[offset : offset + len(signature)] == signature:
-            raise ModelError(f"this is {description}, not an ONNX model; give the .onnx file")
+            return f"this is {description}, not an ONNX model; give the .onnx file"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        raise ModelError("this is a web page (HTML), not a model: the download got a page instead; download it again")
+        return "this is a web page (HTML), not a model: the download got a page instead; download it again"
     if text.startswith((b"<?xml", b"<net ")):
-        raise ModelError("this is an XML file, not an ONNX model; an OpenVINO model is read by its .xml name")
+        return "this is an XML file, not an ONNX model; an OpenVINO model is read by its .xml name"
     if text.startswith((b"{", b"[")) and start.isascii():
-        raise ModelError("this is JSON text, not an ONNX model: the download got an error message instead?")
+        return "this is JSON text, not an ONNX model: the download got an error message instead?"
+    return None
 
 
 def _lfs_pointer(text: str, size_bytes: int) -> str:

@@ -6,7 +6,7 @@ from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.onnx_node import FileNode, Value
 from refnet.formats.onnx_tensors import Home, read_tensor
 
-_QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QuantizeLinear", "QLinear")
+QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QuantizeLinear", "QLinear")
 
 _KINDS = onnx.AttributeProto
 
@@ -22,7 +22,7 @@ def file_node(proto: onnx.NodeProto, home: Home) -> FileNode:
     label = f"node {name!r} ({proto.op_type})"
     if not outputs or not outputs[0]:
         raise ModelError(f"{label}: it has no output")
-    if proto.op_type.startswith(_QUANTISED):
+    if proto.op_type.startswith(QUANTISED):
         raise UnsupportedModelError(
             f"{label}: this is a quantised model (8-bit integers), and refnet computes floating-point ones; "
             "take the float32 model it was made from"

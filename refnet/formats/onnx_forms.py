@@ -12,6 +12,10 @@ import numpy as np
 from refnet.errors import UsageError
 from refnet.graph import Array, Attribute, Constants, Node
 
+# The oldest IR version that an opset can stand in (onnx/onnx, `helper.OP_SET_ID_VERSION_MAP`).
+MODERN = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
+_AXES_ARE_INPUTS = {"Squeeze": 13, "Unsqueeze": 13, "ReduceL2": 18, "ReduceMean": 18}  # since this opset
+
 Attributes = dict[str, Attribute]
 
 # TensorProto.DataType of the ONNX specification.
@@ -75,13 +79,15 @@ def mxnet(spatial: int = 1) -> Form:
     return Form(ir_version=3, opset=8, producer="", raw=False, weights_are_inputs=True, say=say)
 
 
-def modern() -> Form:
+def modern(opset: int = 17) -> Form:
     """The form of current exporters."""
+    if opset not in MODERN:
+        raise UsageError(f"opset is {opset}; expected {min(MODERN)} to {max(MODERN)}")
 
     def say(node: Node, constants: Constants) -> Said:
         given = dict(node.attributes)
         inputs, added = node.inputs, {}
-        if node.op in ("Squeeze", "Unsqueeze") and given["axes"]:
+        if opset >= _AXES_ARE_INPUTS.get(node.op, opset + 1) and given["axes"]:
             name = f"{node.output}:axes"
             inputs, added = (*inputs, name), {name: np.array(given["axes"], dtype=np.int64)}
         elif node.op == "Resize":
@@ -90,7 +96,7 @@ def modern() -> Form:
             del given["axes"]  # no axes at all: the default, which is all of them
         return Said(inputs, _said(node, given, constants), added)
 
-    return Form(ir_version=8, opset=17, producer="refnet", raw=True, weights_are_inputs=False, say=say)
+    return Form(ir_version=MODERN[opset], opset=opset, producer="refnet", raw=True, weights_are_inputs=False, say=say)
 
 
 def _said(node: Node, given: Attributes, constants: Constants) -> Attributes:

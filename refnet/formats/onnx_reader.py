@@ -24,6 +24,7 @@ from refnet.formats.onnx_reading import Reading
 from refnet.formats.onnx_signature import graph_input, graph_output
 from refnet.formats.onnx_structure import topological_order
 from refnet.formats.onnx_tensors import Home, look_through
+from refnet.formats.statements import METADATA
 from refnet.formats.wire import Span, split
 from refnet.graph import Array, Constants, Graph, Node, Source, Stored
 
@@ -82,7 +83,7 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     oldest, newest = IR_VERSIONS
     if not oldest <= model.ir_version <= newest:
         raise UnsupportedModelError(f"the file has IR version {model.ir_version}; refnet reads {oldest} to {newest}")
-    if not all(isinstance(name, str) and name.isprintable() for name in _names(model)):
+    if not all(isinstance(name, str) and name.isprintable() for name in names(model)):
         raise ModelError(_NOT_TEXT)
     if not model.graph.output:
         raise ModelError("the file is not a network: its graph has no output")
@@ -93,7 +94,7 @@ def _parse(skeleton: bytes) -> onnx.ModelProto:
     return model
 
 
-def _names(model: onnx.ModelProto) -> Iterator[object]:
+def names(model: onnx.ModelProto) -> Iterator[object]:
     """Every name that the reader uses or an error may show; protobuf gives bytes for what is not UTF-8."""
     graph = model.graph
     yield from (model.producer_name, model.producer_version, graph.name)
@@ -153,8 +154,20 @@ def _graph(model: onnx.ModelProto, spans: Mapping[int, Span], home: Home, path: 
             opset=opset,
             producer=f"{model.producer_name} {model.producer_version}".strip(),
             notes=reading.notes.sentences(),
+            metadata=_metadata(model),
         ),
     )
+
+
+def _metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """What a file that refnet wrote says of itself; what others say there is not read."""
+    said: dict[str, str] = {}
+    for entry in model.metadata_props:
+        if isinstance(entry.key, str) and entry.key.startswith(METADATA):
+            value = entry.value
+            if not (isinstance(value, str) and value.isprintable()) or said.setdefault(entry.key, value) != value:
+                raise ModelError(f"the file says {entry.key} twice, or in letters that cannot be printed")
+    return said
 
 
 def _weights(

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_forms import DATA_TYPES
-from refnet.formats.stored_tensor import Identity, StoredTensor, identity, read_numbers, stays
+from refnet.formats.stored_tensor import Identity, StoredTensor, identity, read_numbers, refuse_not_finite, stays
 from refnet.formats.wire import Span
 from refnet.graph import Array, Stored
 
@@ -31,7 +31,6 @@ _LISTS = {
     11: ("double_data", 10),
 }
 _RAW = 9
-_SLICE = 1 << 16  # elements tested for NaN at a time: the mask of a slice stays in the cache
 
 
 class Home(NamedTuple):
@@ -106,7 +105,7 @@ def _read(tensor: onnx.TensorProto, what: str, home: Home, span: Span | None) ->
             home.notes.add(f"the file keeps it as {dtype}; it is converted to float32", what)
         with np.errstate(over="ignore"):
             array = array.astype(np.float32, copy=False)
-        _refuse_not_finite(what, array)
+        refuse_not_finite(what, array)
     return array, place
 
 
@@ -189,20 +188,6 @@ def _check_size(what: str, size_bytes: int, dtype: np.dtype, count: int) -> None
             f"{what} has {size_bytes} bytes of numbers; its shape asks for {count} of {dtype}, "
             f"{count * dtype.itemsize} bytes"
         )
-
-
-def _refuse_not_finite(what: str, array: Array) -> None:
-    """Refuse NaN and infinity, naming the first."""
-    flat = array.reshape(-1)
-    for start in range(0, flat.size, _SLICE):
-        finite = np.isfinite(flat[start : start + _SLICE])
-        if not finite.all():
-            first = start + int(np.argmin(finite))
-            index = tuple(int(i) for i in np.unravel_index(first, array.shape))
-            raise ModelError(
-                f"{what} is {flat[first]} at {index}, as float32; expected finite numbers: "
-                "the file is damaged, or was exported from a model that diverged"
-            )
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -5,7 +5,7 @@ second time, and a third while it is serialised. Field numbers are those of the 
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,15 @@ Chunk = bytes | memoryview
 LIKE = ("mxnet", "modern")
 
 
-def write_model(graph: Graph, path: Path, *, like: Literal["mxnet", "modern"] = "modern", spatial: int = 1) -> None:
+def write_model(
+    graph: Graph,
+    path: Path,
+    *,
+    like: Literal["mxnet", "modern"] = "modern",
+    spatial: int = 1,
+    opset: int = 17,
+    statements: Mapping[str, str] | None = None,
+) -> None:
     """Write a graph as an ONNX file, whole or not at all.
 
     Parameters
@@ -35,6 +43,10 @@ def write_model(graph: Graph, path: Path, *, like: Literal["mxnet", "modern"] = 
         for the weights. "modern" is IR 8, opset 17, weights as raw bytes.
     spatial : 0 or 1
         What every BatchNormalization of the mxnet form says; 0 as in the file of 2020, 1 as in that of 2022.
+    opset : int
+        Of the modern form, 17 to 26.
+    statements : {"refnet.name": value}, optional
+        What the file shall say of itself, in `metadata_props`.
 
     Raises
     ------
@@ -43,14 +55,14 @@ def write_model(graph: Graph, path: Path, *, like: Literal["mxnet", "modern"] = 
     """
     if like not in LIKE:
         raise UsageError(f"like is {like!r}; expected one of {', '.join(LIKE)}")
-    form = mxnet(spatial) if like == "mxnet" else modern()
-    chunks = list(_model(graph, form))
+    form = mxnet(spatial) if like == "mxnet" else modern(opset)
+    chunks = list(_model(graph, form, statements or {}))
     with replacing(path) as file:
         for chunk in chunks:
             file.write(chunk)
 
 
-def _model(graph: Graph, form: Form) -> Iterator[Chunk]:
+def _model(graph: Graph, form: Form, statements: Mapping[str, str]) -> Iterator[Chunk]:
     """ModelProto."""
     body = list(_graph(graph, form))
     yield integer(1, form.ir_version)
@@ -59,6 +71,8 @@ def _model(graph: Graph, form: Form) -> Iterator[Chunk]:
     yield _frame(7, body)
     yield from body
     yield delimited(8, integer(2, form.opset))
+    for key, value in statements.items():
+        yield delimited(14, delimited(1, key.encode()) + delimited(2, value.encode()))
 
 
 def _graph(graph: Graph, form: Form) -> Iterator[Chunk]:

@@ -13,6 +13,8 @@ from refnet.ops.inference import SMALL
 
 Identity = tuple[int, int, int, int]
 
+_SLICE = 1 << 16  # elements tested for NaN at a time: the mask of a slice stays in the cache
+
 
 @dataclass(frozen=True)
 class StoredTensor:
@@ -80,3 +82,17 @@ def read_numbers(file: BufferedReader, offset: int, dtype: "np.dtype[np.generic]
     if count and file.readinto(stored.view(np.uint8).data) != stored.nbytes:
         raise ModelError("the file became shorter while it was read; read it again when nothing writes to it")
     return stored.astype(dtype, copy=False)
+
+
+def refuse_not_finite(what: str, array: Array) -> None:
+    """Refuse NaN and infinity, naming the first."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _SLICE):
+        finite = np.isfinite(flat[start : start + _SLICE])
+        if not finite.all():
+            first = start + int(np.argmin(finite))
+            index = tuple(int(i) for i in np.unravel_index(first, array.shape))
+            raise ModelError(
+                f"{what} is {flat[first]} at {index}, as float32; expected finite numbers: "
+                "the file is damaged, or was exported from a model that diverged"
+            )

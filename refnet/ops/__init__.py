@@ -1,4 +1,4 @@
-"""The operators, one a file, each with its definition, its output shape and its cost."""
+"""The operators, one a file, each with its definition, its output shape, its cost and its gradient."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

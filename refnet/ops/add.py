@@ -2,6 +2,7 @@
 
 from refnet.graph import Array
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -18,4 +19,9 @@ def add(a: Array, b: Array) -> Array:
     return a + b
 
 
-ADD = Operator("Add", add, broadcast, per_element(1), (2, 2))
+def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
+    """Gradient: da = dy and db = dy, summed over what was stretched."""
+    return summed_to(dy, (a, b)[wrt].shape)
+
+
+ADD = Operator("Add", add, broadcast, per_element(1), (2, 2), vjp=vjp)

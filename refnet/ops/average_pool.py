@@ -47,19 +47,10 @@ def average_pool(
     array([[0.25, 0.5 ],
            [0.5 , 1.  ]])
     """
-    h, w = x.shape[2:]
-    top, left, bottom, right = padding
-    output = output_extents((h, w), kernel, stride=stride, padding=padding, ceil_mode=ceil_mode)
-    counted = np.pad(np.ones((h, w), dtype=x.dtype), ((top, bottom), (left, right)), constant_values=count_include_pad)
-
-    def window_sums(image: Array, padding: Quad) -> Array:
-        padded = pad_to_fit(image, kernel, stride=stride, padding=padding, dilation=(1, 1), output=output, outside=0.0)
-        sums = np.zeros((*image.shape[:-2], *output), dtype=image.dtype)
-        for _, _, seen in taps(padded, kernel, stride=stride, dilation=(1, 1), output=output):
-            sums += seen
-        return sums
-
-    return window_sums(x, padding) / window_sums(counted, (0, 0, 0, 0))
+    output = output_extents(x.shape[2:], kernel, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    padded = pad_to_fit(x, kernel, stride=stride, padding=padding, dilation=(1, 1), output=output, outside=0.0)
+    sums = _window_sums(padded, kernel, stride, output)
+    return sums / _counts(x, kernel, stride, padding, output, count_include_pad)
 
 
 def output_shape(
@@ -82,9 +73,49 @@ def output_shape(
     return *x.shape[:2], *extents
 
 
+def vjp(
+    wrt: int,
+    dy: Array,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Quad = (0, 0, 0, 0),
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+) -> Array:
+    """Share dy / count out among the elements under its window."""
+    h, w = x.shape[2:]
+    output = (dy.shape[2], dy.shape[3])
+    share = dy / _counts(x, kernel, stride, padding, output, count_include_pad)
+    empty = np.zeros(x.shape, dtype=dy.dtype)
+    padded = pad_to_fit(empty, kernel, stride=stride, padding=padding, dilation=(1, 1), output=output, outside=0.0)
+    for _, _, seen in taps(padded, kernel, stride=stride, dilation=(1, 1), output=output):
+        seen += share
+    return padded[..., padding[0] : padding[0] + h, padding[1] : padding[1] + w]
+
+
 def flops(output: Shape, _x: Known, *, kernel: Pair, **_: object) -> int:
     """One for every element a window sees: additions and one division."""
     return math.prod(kernel) * math.prod(output)
+
+
+def _window_sums(padded: Array, kernel: Pair, stride: Pair, output: Pair) -> Array:
+    """What lies under each place of the window, added up."""
+    sums = np.zeros((*padded.shape[:-2], *output), dtype=padded.dtype)
+    for _, _, seen in taps(padded, kernel, stride=stride, dilation=(1, 1), output=output):
+        sums += seen
+    return sums
+
+
+def _counts(x: Array, kernel: Pair, stride: Pair, padding: Quad, output: Pair, count_include_pad: int) -> Array:
+    """How many elements each place of the window divides by."""
+    top, left, bottom, right = padding
+    inside = np.ones(x.shape[2:], dtype=x.dtype)
+    counted = np.pad(inside, ((top, bottom), (left, right)), constant_values=count_include_pad)
+    nothing = (0, 0, 0, 0)
+    padded = pad_to_fit(counted, kernel, stride=stride, padding=nothing, dilation=(1, 1), output=output, outside=0.0)
+    return _window_sums(padded, kernel, stride, output)
 
 
 AVERAGE_POOL = Operator(
@@ -94,4 +125,5 @@ AVERAGE_POOL = Operator(
     flops,
     (1, 1),
     {"kernel": REQUIRED, "stride": (1, 1), "padding": (0, 0, 0, 0), "ceil_mode": 0, "count_include_pad": 0},
+    vjp=vjp,
 )

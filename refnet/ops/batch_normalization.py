@@ -9,6 +9,7 @@ import numpy as np
 from refnet.errors import ModelError, ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import per_channel
 from refnet.ops.operator import REQUIRED, Known, Operator
 
 
@@ -52,6 +53,29 @@ def output_shape(x: Known, gamma: Known, beta: Known, mean: Known, var: Known, *
     return x.shape
 
 
+def vjp(wrt: int, dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, epsilon: float) -> Array:
+    """Gradient, with deviation = sqrt(var + epsilon), and sums over all images and pixels of a channel.
+
+    dx = dy * gamma / deviation
+    dgamma = sum dy * (x - mean) / deviation
+    dbeta = sum dy
+    dmean = -gamma / deviation * sum dy
+    dvar = -gamma / (2 deviation**3) * sum dy * (x - mean)
+
+    The statistics are stored numbers, as the definition has them: no gradient runs from them back to x.
+    """
+    along = (-1,) + (1,) * (x.ndim - 2)
+    deviation = np.sqrt(var + epsilon)
+    if wrt == 0:
+        dx: Array = dy * (gamma / deviation).reshape(along)
+        return dx
+    if wrt in (2, 3):
+        total = per_channel(dy)
+        return total if wrt == 2 else -gamma / deviation * total
+    spread = per_channel(dy * (x - mean.reshape(along)))
+    return spread / deviation if wrt == 1 else -gamma / (2 * deviation**3) * spread
+
+
 BATCH_NORMALIZATION = Operator(
-    "BatchNormalization", batch_normalization, output_shape, per_element(2), (5, 5), {"epsilon": REQUIRED}
+    "BatchNormalization", batch_normalization, output_shape, per_element(2), (5, 5), {"epsilon": REQUIRED}, vjp=vjp
 )

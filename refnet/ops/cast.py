@@ -5,6 +5,7 @@ import numpy as np
 from refnet.errors import UnsupportedModelError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
+from refnet.ops.cotangents import no_gradient
 from refnet.ops.operator import REQUIRED, Known, Operator
 
 DTYPES = ("float16", "float32", "float64", "int32", "int64", "bool")
@@ -39,4 +40,11 @@ def output_shape(x: Known, *, to: str) -> Shape:
     return x.shape
 
 
-CAST = Operator("Cast", cast, output_shape, free, (1, 1), {"to": REQUIRED})
+def vjp(wrt: int, dy: Array, x: Array, *, to: str) -> Array:
+    """Gradient: dy from one floating dtype to another; integers and truth values follow nothing smoothly."""
+    if np.dtype(to).kind != "f":
+        raise no_gradient(f"a cast to {to}")
+    return dy
+
+
+CAST = Operator("Cast", cast, output_shape, free, (1, 1), {"to": REQUIRED}, vjp=vjp)

@@ -43,4 +43,15 @@ def flops(output: Shape, _x: Known, low: Known | None = None, high: Known | None
     return math.prod(output) * ((low is not None) + (high is not None))
 
 
-CLIP = Operator("Clip", clip, output_shape, flops, (1, 3))
+def vjp(wrt: int, dy: Array, x: Array, low: Array | None = None, high: Array | None = None) -> Array:
+    """Gradient: dx = dy where low <= x <= high, else 0; a bound gets the sum of dy over the elements it holds back."""
+    least = -np.inf if low is None else low.reshape(())
+    most = np.inf if high is None else high.reshape(())
+    if wrt == 0:
+        return np.where((least <= x) & (x <= most), dy, 0)
+    bound = low if wrt == 1 else high
+    held = (x < least) & (least <= most) if wrt == 1 else np.maximum(x, least) > most
+    return np.asarray(np.where(held, dy, 0).sum()).reshape(() if bound is None else bound.shape)
+
+
+CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), vjp=vjp)

@@ -31,4 +31,12 @@ def output_shape(*arrays: Known, axis: int) -> Shape:
     return *shapes[0][:along], sum(shape[along] for shape in shapes), *shapes[0][along + 1 :]
 
 
-CONCAT = Operator("Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED})
+def vjp(wrt: int, dy: Array, *arrays: Array, axis: int) -> Array:
+    """The part of dy that the array became."""
+    extents = [array.shape[axis] for array in arrays]
+    along = [slice(None)] * dy.ndim
+    along[axis] = slice(sum(extents[:wrt]), sum(extents[: wrt + 1]))
+    return dy[tuple(along)]
+
+
+CONCAT = Operator("Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED}, vjp=vjp)

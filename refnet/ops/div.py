@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.graph import Array
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -25,4 +26,9 @@ def div(a: Array, b: Array) -> Array:
     return a / b
 
 
-DIV = Operator("Div", div, broadcast, per_element(1), (2, 2))
+def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
+    """Gradient: da = dy / b and db = -dy * a / b**2, summed over what was stretched."""
+    return summed_to(dy / b, a.shape) if wrt == 0 else -summed_to(dy * a / (b * b), b.shape)
+
+
+DIV = Operator("Div", div, broadcast, per_element(1), (2, 2), vjp=vjp)

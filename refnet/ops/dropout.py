@@ -5,6 +5,7 @@ The ratio, the mask and training end at the reader.
 
 from refnet.graph import Array
 from refnet.ops.costs import free
+from refnet.ops.cotangents import unchanged
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import same
 
@@ -20,4 +21,4 @@ def dropout(x: Array) -> Array:
     return x
 
 
-DROPOUT = Operator("Dropout", dropout, same, free, (1, 1))
+DROPOUT = Operator("Dropout", dropout, same, free, (1, 1), vjp=unchanged)

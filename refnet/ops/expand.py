@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
+from refnet.ops.cotangents import no_gradient, summed_to
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import broadcast, integers
 
@@ -31,4 +32,11 @@ def output_shape(x: Known, shape: Known) -> Shape:
     return broadcast(x, Known(integers("shape", shape)))
 
 
-EXPAND = Operator("Expand", expand, output_shape, free, (2, 2))
+def vjp(wrt: int, dy: Array, x: Array, shape: Array) -> Array:
+    """Gradient: dx = dy, summed over what was stretched; none for the shape."""
+    if wrt != 0:
+        raise no_gradient("the shape")
+    return summed_to(dy, x.shape)
+
+
+EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), vjp=vjp)

@@ -5,6 +5,7 @@ import numpy as np
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
+from refnet.ops.cotangents import no_gradient, put_back
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import axis_index
 
@@ -41,4 +42,12 @@ def output_shape(x: Known, indices: Known, *, axis: int = 0) -> Shape:
     return *x.shape[:along], *indices.shape, *x.shape[along + 1 :]
 
 
-GATHER = Operator("Gather", gather, output_shape, free, (2, 2), {"axis": 0})
+def vjp(wrt: int, dy: Array, x: Array, indices: Array, *, axis: int = 0) -> Array:
+    """Add every slice of dy to the slice of x it was picked from; none for the indices."""
+    if wrt != 0:
+        raise no_gradient("the indices")
+    along = axis % x.ndim
+    return put_back(dy, x.shape[along], indices, along)
+
+
+GATHER = Operator("Gather", gather, output_shape, free, (2, 2), {"axis": 0}, vjp=vjp)

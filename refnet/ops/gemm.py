@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import refuse_unless_broadcastable
 
@@ -89,4 +90,33 @@ def flops(output: Shape, a: Known, _b: Known, c: Known | None = None, *, trans_a
     return 2 * inner * elements + (0 if c is None else elements)
 
 
-GEMM = Operator("Gemm", gemm, output_shape, flops, (2, 3), {"alpha": 1.0, "beta": 1.0, "trans_a": 0, "trans_b": 0})
+def vjp(
+    wrt: int,
+    dy: Array,
+    a: Array,
+    b: Array,
+    c: Array | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    trans_a: int = 0,
+    trans_b: int = 0,
+) -> Array:
+    """Gradient: dA = alpha * dy B', dB = alpha * A' dy and dc = beta * dy, summed over what was stretched; ' transposes.
+
+    Notes
+    -----
+    Each row of dA is computed on its own, as in `gemm`.
+    """
+    if wrt == 0:
+        gradient = gemm(dy, b, alpha=alpha, trans_b=1 - trans_b)
+        return gradient.T if trans_a else gradient
+    if wrt == 1:
+        gradient = alpha * ((a if trans_a else a.T) @ dy)
+        return gradient.T if trans_b else gradient
+    return beta * summed_to(dy, () if c is None else c.shape)
+
+
+GEMM = Operator(
+    "Gemm", gemm, output_shape, flops, (2, 3), {"alpha": 1.0, "beta": 1.0, "trans_a": 0, "trans_b": 0}, vjp=vjp
+)

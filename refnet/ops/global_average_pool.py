@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.operator import Known, Operator
@@ -39,4 +41,9 @@ def flops(_: Shape, x: Known) -> int:
     return math.prod(x.shape)
 
 
-GLOBAL_AVERAGE_POOL = Operator("GlobalAveragePool", global_average_pool, output_shape, flops, (1, 1))
+def vjp(wrt: int, dy: Array, x: Array) -> Array:
+    """Gradient: dx = dy / (H*W), at every pixel."""
+    return np.broadcast_to(dy / math.prod(x.shape[2:]), x.shape)
+
+
+GLOBAL_AVERAGE_POOL = Operator("GlobalAveragePool", global_average_pool, output_shape, flops, (1, 1), vjp=vjp)

@@ -2,6 +2,7 @@
 
 from refnet.graph import Array
 from refnet.ops.costs import free
+from refnet.ops.cotangents import unchanged
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import same
 
@@ -17,4 +18,4 @@ def identity(x: Array) -> Array:
     return x
 
 
-IDENTITY = Operator("Identity", identity, same, free, (1, 1))
+IDENTITY = Operator("Identity", identity, same, free, (1, 1), vjp=unchanged)

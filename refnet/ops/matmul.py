@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Known, Operator
 
 
@@ -58,4 +59,11 @@ def flops(output: Shape, a: Known, _b: Known) -> int:
     return 2 * a.shape[-1] * math.prod(output)
 
 
-MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2))
+def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
+    """Gradient: da = dy b' and db = a' dy, summed over what was stretched; ' swaps the last two axes."""
+    if wrt == 0:
+        return summed_to(matmul(dy, b.swapaxes(-1, -2)), a.shape)
+    return summed_to(a.swapaxes(-1, -2) @ dy, b.shape)
+
+
+MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2), vjp=vjp)

@@ -80,6 +80,34 @@ def flops(output: Shape, _x: Known, *, kernel: Pair, **_: object) -> int:
     return math.prod(kernel) * math.prod(output)
 
 
+def vjp(
+    wrt: int,
+    dy: Array,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Quad = (0, 0, 0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: int = 0,
+) -> Array:
+    """Gradient: dy goes to the largest element of its window; of several, to the first, row by row."""
+    h, w = x.shape[2:]
+    oh, ow = dy.shape[2:]
+    y = max_pool(x, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
+    padded = pad_to_fit(x, kernel, stride=stride, padding=padding, dilation=dilation, output=(oh, ow), outside=-np.inf)
+    gradient = np.zeros(padded.shape, dtype=dy.dtype)
+    windows = {"stride": stride, "dilation": dilation, "output": (oh, ow)}
+    waiting = np.ones(dy.shape, dtype=bool)
+    for (_, _, seen), (_, _, back) in zip(
+        taps(padded, kernel, **windows), taps(gradient, kernel, **windows), strict=True
+    ):
+        here = waiting & (seen == y)
+        back += np.where(here, dy, 0)
+        waiting &= ~here
+    return gradient[..., padding[0] : padding[0] + h, padding[1] : padding[1] + w]
+
+
 MAX_POOL = Operator(
     "MaxPool",
     max_pool,
@@ -87,4 +115,5 @@ MAX_POOL = Operator(
     flops,
     (1, 1),
     {"kernel": REQUIRED, "stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "ceil_mode": 0},
+    vjp=vjp,
 )

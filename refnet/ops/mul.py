@@ -2,6 +2,7 @@
 
 from refnet.graph import Array
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -17,4 +18,9 @@ def mul(a: Array, b: Array) -> Array:
     return a * b
 
 
-MUL = Operator("Mul", mul, broadcast, per_element(1), (2, 2))
+def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
+    """Gradient: da = dy * b and db = dy * a, summed over what was stretched."""
+    return summed_to(dy * (b, a)[wrt], (a, b)[wrt].shape)
+
+
+MUL = Operator("Mul", mul, broadcast, per_element(1), (2, 2), vjp=vjp)

@@ -1,4 +1,4 @@
-"""What an operator is: its definition, its output shape and its cost.
+"""What an operator is: its definition, its output shape, its cost and its gradient.
 
 Each file beside this one holds one operator and ends in one `Operator` value; `ops/__init__.py` lists them all.
 """
@@ -42,7 +42,12 @@ class Operator:
     arity : (least, most)
         How many inputs it takes, absent optional ones in between included.
     reads_only_shapes : bool
-        True where the result follows from the shapes of the inputs alone (Shape).
+        True where the result follows from the shapes of the inputs alone (Shape); its gradient is 0 everywhere.
+    vjp : (wrt, dy, *arrays, **attributes) -> array, or None
+        The vector-Jacobian product: the gradient of sum(dy * y) with respect to input number `wrt`, of its shape.
+        One input at a time, because a gradient with respect to pixels must not pay for those of the weights. Raises
+        UnsupportedModelError for an input that the result does not follow smoothly (indices, a shape). May return a
+        view of dy, or one that is read-only. None where there is nothing to differentiate.
     """
 
     name: str
@@ -52,3 +57,4 @@ class Operator:
     arity: tuple[int, int]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     reads_only_shapes: bool = False
+    vjp: Callable[..., Array] | None = None

@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.graph import Array
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -22,4 +23,17 @@ def pow(x: Array, exponent: Array) -> Array:
     return y
 
 
-POW = Operator("Pow", pow, broadcast, per_element(1), (2, 2))
+def vjp(wrt: int, dy: Array, x: Array, exponent: Array) -> Array:
+    """Gradient: dx = dy * exponent * x**(exponent - 1) and dexponent = dy * x**exponent * log x, summed over what was stretched.
+
+    x**0 = 1 does not vary with x, nor 0**exponent = 0 with a positive exponent: 0 there, where the formulas have none.
+    """
+    power = exponent.astype(x.dtype)
+    if wrt == 0:
+        lower = np.power(x, np.where(power == 0, 1, power - 1))
+        return summed_to(dy * np.where(power == 0, 0, power * lower), x.shape)
+    logarithm = np.log(np.where((x == 0) & (power > 0), 1, x))
+    return summed_to(dy * np.power(x, power) * logarithm, exponent.shape)
+
+
+POW = Operator("Pow", pow, broadcast, per_element(1), (2, 2), vjp=vjp)

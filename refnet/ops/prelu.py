@@ -8,6 +8,7 @@ import numpy as np
 
 from refnet.graph import Array, Shape
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import refuse_unless_broadcastable
 
@@ -40,4 +41,14 @@ def output_shape(x: Known, slope: Known) -> Shape:
     return x.shape
 
 
-PRELU = Operator("PRelu", prelu, output_shape, per_element(2), (2, 2))
+def vjp(wrt: int, dy: Array, x: Array, slope: Array) -> Array:
+    """Gradient: dx = dy * slope where x < 0, else dy; dslope = dy * x where x < 0, else 0, summed over what was stretched.
+
+    At the kink, x = 0, the slope of the right side, 1, as in the definition.
+    """
+    if wrt == 0:
+        return np.where(x < 0, slope * dy, dy)
+    return summed_to(np.where(x < 0, x * dy, 0), slope.shape)
+
+
+PRELU = Operator("PRelu", prelu, output_shape, per_element(2), (2, 2), vjp=vjp)

@@ -33,4 +33,11 @@ def flops(_: Shape, x: Known, **__: object) -> int:
     return 2 * math.prod(x.shape)
 
 
-REDUCE_L2 = Operator("ReduceL2", reduce_l2, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1})
+def vjp(wrt: int, dy: Array, x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Array:
+    """Gradient: dx = dy * x / y; 0 where y is 0, the tip of the cone, which has no slope."""
+    y = reduce_l2(x, axes=axes)
+    dx: Array = dy.reshape(y.shape) * x / np.where(y == 0, 1, y)
+    return dx
+
+
+REDUCE_L2 = Operator("ReduceL2", reduce_l2, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp)

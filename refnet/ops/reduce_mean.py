@@ -32,4 +32,11 @@ def flops(_: Shape, x: Known, **__: object) -> int:
     return math.prod(x.shape)
 
 
-REDUCE_MEAN = Operator("ReduceMean", reduce_mean, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1})
+def vjp(wrt: int, dy: Array, x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Array:
+    """Gradient: dx = dy / how many elements were averaged, at each of them."""
+    reduced = reduced_axes(axes, x.ndim)
+    kept = dy.reshape(output_shape(Known(x.shape), axes=axes))
+    return np.broadcast_to(kept / math.prod(x.shape[axis] for axis in reduced), x.shape)
+
+
+REDUCE_MEAN = Operator("ReduceMean", reduce_mean, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp)

@@ -20,4 +20,9 @@ def relu(x: Array) -> Array:
     return y
 
 
-RELU = Operator("Relu", relu, same, per_element(1), (1, 1))
+def vjp(wrt: int, dy: Array, x: Array) -> Array:
+    """Gradient: dx = dy where x > 0, else 0; at the kink, x = 0, the slope of the left side: 0."""
+    return np.where(x > 0, dy, 0)
+
+
+RELU = Operator("Relu", relu, same, per_element(1), (1, 1), vjp=vjp)

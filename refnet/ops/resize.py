@@ -9,6 +9,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.cotangents import no_gradient, put_back
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.shapes import integers
 
@@ -71,9 +72,7 @@ def resize(
         if mode == "nearest":
             x = np.take(x, _rounded(places, nearest_mode), axis=axis)
         else:
-            low = np.floor(places).astype(np.int64)
-            high = np.minimum(low + 1, n - 1)
-            nearness = (places - low).astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - axis - 1))
+            low, high, nearness = _between(places, n, x, axis)
             x = (1 - nearness) * np.take(x, low, axis=axis) + nearness * np.take(x, high, axis=axis)
     return x
 
@@ -112,6 +111,33 @@ def output_shape(
     return shape
 
 
+def vjp(
+    wrt: int,
+    dy: Array,
+    x: Array,
+    scales: Array | None = None,
+    sizes: Array | None = None,
+    *,
+    mode: str,
+    coordinate_transformation: str,
+    nearest_mode: str = "round_prefer_floor",
+) -> Array:
+    """Add every element of dy, by its weights, to the elements of x it was made from; none for scales and sizes."""
+    if wrt != 0:
+        raise no_gradient("scales and sizes")
+    for axis, (n, m) in enumerate(zip(x.shape, dy.shape, strict=True)):
+        scale = m / n if scales is None else float(scales[axis])
+        if scale == 1:
+            continue
+        places = np.clip(_places(m, n, scale, coordinate_transformation), 0, n - 1)
+        if mode == "nearest":
+            dy = put_back(dy, n, _rounded(places, nearest_mode), axis)
+        else:
+            low, high, nearness = _between(places, n, dy, axis)
+            dy = put_back((1 - nearness) * dy, n, low, axis) + put_back(nearness * dy, n, high, axis)
+    return dy
+
+
 def flops(output: Shape, x: Known, *_: Known | None, mode: str, **__: object) -> int:
     """Nothing for "nearest"; for "linear" three an element of the result for each axis that changes."""
     changing = sum(n != m for n, m in zip(x.shape, output, strict=True))
@@ -137,6 +163,14 @@ def _rounded(places: Array, nearest_mode: str) -> Array:
     return rounded.astype(np.int64)
 
 
+def _between(places: Array, n: int, like: Array, axis: int) -> tuple[Array, Array, Array]:
+    """The two elements of n beside each place, and how near it is to the second, shaped to weigh that axis of `like`."""
+    low = np.floor(places).astype(np.int64)
+    high = np.minimum(low + 1, n - 1)
+    nearness = (places - low).astype(like.dtype).reshape((-1,) + (1,) * (like.ndim - axis - 1))
+    return low, high, nearness
+
+
 RESIZE = Operator(
     "Resize",
     resize,
@@ -144,4 +178,5 @@ RESIZE = Operator(
     flops,
     (1, 3),
     {"mode": REQUIRED, "coordinate_transformation": REQUIRED, "nearest_mode": "round_prefer_floor"},
+    vjp=vjp,
 )

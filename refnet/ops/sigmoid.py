@@ -23,4 +23,11 @@ def sigmoid(x: Array) -> Array:
     return y
 
 
-SIGMOID = Operator("Sigmoid", sigmoid, same, per_element(3), (1, 1))
+def vjp(wrt: int, dy: Array, x: Array) -> Array:
+    """Gradient: dx = dy * y * (1 - y), as exp(-|x|) / (1 + exp(-|x|))**2, in which nothing cancels."""
+    decay = np.exp(-abs(x))
+    dx: Array = dy * decay / np.square(1 + decay)
+    return dx
+
+
+SIGMOID = Operator("Sigmoid", sigmoid, same, per_element(3), (1, 1), vjp=vjp)

@@ -1,8 +1,11 @@
 """A part of an array: ONNX Slice, opset 10 to 13, bounds as inputs."""
 
+import numpy as np
+
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
+from refnet.ops.cotangents import no_gradient
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import axis_index, axis_indices, integers
 
@@ -60,4 +63,21 @@ def _cuts(shape: Shape, starts: Known, ends: Known, axes: Known | None, steps: K
     return tuple(cuts)
 
 
-SLICE = Operator("Slice", slice_, output_shape, free, (3, 5))
+def vjp(
+    wrt: int,
+    dy: Array,
+    x: Array,
+    starts: Array,
+    ends: Array,
+    axes: Array | None = None,
+    steps: Array | None = None,
+) -> Array:
+    """Lay dy where it was cut from, 0 elsewhere; none for the bounds."""
+    if wrt != 0:
+        raise no_gradient("the bounds")
+    dx: Array = np.zeros(x.shape, dtype=dy.dtype)
+    slice_(dx, starts, ends, axes, steps)[...] = dy
+    return dx
+
+
+SLICE = Operator("Slice", slice_, output_shape, free, (3, 5), vjp=vjp)

@@ -32,4 +32,11 @@ def output_shape(x: Known, *, axis: int) -> Shape:
     return x.shape
 
 
-SOFTMAX = Operator("Softmax", softmax, output_shape, per_element(5), (1, 1), {"axis": REQUIRED})
+def vjp(wrt: int, dy: Array, x: Array, *, axis: int) -> Array:
+    """Gradient: dx = y * (dy - sum(dy * y)), the sum along the axis."""
+    y = softmax(x, axis=axis)
+    dx: Array = y * (dy - (dy * y).sum(axis=axis, keepdims=True))
+    return dx
+
+
+SOFTMAX = Operator("Softmax", softmax, output_shape, per_element(5), (1, 1), {"axis": REQUIRED}, vjp=vjp)

@@ -20,4 +20,10 @@ def sqrt(x: Array) -> Array:
     return y
 
 
-SQRT = Operator("Sqrt", sqrt, same, per_element(1), (1, 1))
+def vjp(wrt: int, dy: Array, x: Array) -> Array:
+    """Gradient: dx = dy / (2 sqrt(x)); infinite at 0, as the slope is."""
+    dx: Array = dy / (2 * np.sqrt(x))
+    return dx
+
+
+SQRT = Operator("Sqrt", sqrt, same, per_element(1), (1, 1), vjp=vjp)

@@ -2,6 +2,7 @@
 
 from refnet.graph import Array
 from refnet.ops.costs import per_element
+from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -17,4 +18,9 @@ def sub(a: Array, b: Array) -> Array:
     return a - b
 
 
-SUB = Operator("Sub", sub, broadcast, per_element(1), (2, 2))
+def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
+    """Gradient: da = dy and db = -dy, summed over what was stretched."""
+    return summed_to(dy, a.shape) if wrt == 0 else -summed_to(dy, b.shape)
+
+
+SUB = Operator("Sub", sub, broadcast, per_element(1), (2, 2), vjp=vjp)

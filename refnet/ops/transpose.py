@@ -24,4 +24,9 @@ def output_shape(x: Known, *, perm: tuple[int, ...]) -> Shape:
     return tuple(x.shape[axis] for axis in perm)
 
 
-TRANSPOSE = Operator("Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED})
+def vjp(wrt: int, dy: Array, x: Array, *, perm: tuple[int, ...]) -> Array:
+    """The axes of dy in the order they had in x."""
+    return dy.transpose([perm.index(axis) for axis in range(len(perm))])
+
+
+TRANSPOSE = Operator("Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED}, vjp=vjp)

@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 
 from refnet.cache_folder import cache_folder
-from refnet.errors import ModelError, UsageError
-from refnet.files import sha256
+from refnet.errors import ModelError, UnsupportedModelError, UsageError
 from refnet.zoo.cards import Card, cards, find_card
+from refnet.zoo.identify import departure, which
 
 DEFAULT_MODEL = "arcfaceresnet100-8"
 
 
-def model_folder(card: Card) -> Path:
-    """Where the card's files are kept."""
-    return cache_folder("models") / card.name
+def model_folder(card: Card, cache: Path | None = None) -> Path:
+    """Where the card's files are kept; `cache` is another cache than the usual one."""
+    return (cache / "models" if cache else cache_folder("models")) / card.name
 
 
 def synthetic_path(card: Card, seed: int, spatial: int) -> Path:
@@ -24,25 +24,30 @@ def synthetic_path(card: Card, seed: int, spatial: int) -> Path:
     return model_folder(card) / f"{card.name}-synthetic-seed{seed}-spatial{spatial}.onnx"
 
 
+def present_files(card: Card) -> list[Path]:
+    """What lies in the cache under the names of the card's published files; not read, so it may be anything."""
+    names = dict.fromkeys(file.name for file in card.files)
+    return [path for name in names if (path := model_folder(card) / name).is_file()]
+
+
 def cached_file(card: Card) -> Path | None:
     """The card's published file, if it is in the cache and is what the card says; None if it is not there.
+
+    Reads the whole file to take its digest.
 
     Raises
     ------
     ModelError
-        If a file of that name is there, but its digest is none of the card's.
+        If a file of that name is there, but it is none of the card's.
     """
-    names = {file.name for file in card.files}
-    for name in sorted(names):
-        path = model_folder(card) / name
-        if path.is_file():
-            digest = sha256(path)
-            if digest not in {file.sha256 for file in card.files}:
-                raise ModelError(
-                    f"{path} is not {card.name}: its sha256 is {digest}; expected "
-                    f"{' or '.join(file.sha256 for file in card.files)}. Remove it or put the right file there."
-                )
-            return path
+    for path in present_files(card):
+        files = [file for file in card.files if file.name == path.name]
+        if which(path, files) is None:
+            raise ModelError(
+                f"{path} is not {card.name}: {departure(path, files)}. "
+                f"Remove it, or put the right file there: `refnet models fetch {card.name}`."
+            )
+        return path
     return None
 
 
@@ -55,20 +60,30 @@ def resolve(model: str | None) -> Path:
     ------
     ModelError
         If it is nowhere; the message says where it was looked for and how to get one.
+    UnsupportedModelError
+        If it is a model that refnet knows and does not run.
     """
     meant = model or os.environ.get("REFNET_MODEL") or DEFAULT_MODEL
     path = Path(meant)
-    known = {name for card in cards() for name in (card.name, *card.aliases)}
+    known = {name for card in cards() for name in card.names}
     if path.exists() or meant not in known:
         if not path.exists() and path.suffix == "" and path.name == meant:
             raise UsageError(f"no file and no model is called {meant!r}; known models are {', '.join(sorted(known))}")
         return path
     card = find_card(meant)
+    refuse_unsupported(card)
     found = cached_file(card)
     if found is None:
+        made = f"; `refnet models make {card.name}` writes one with synthetic weights" if card.synthetic else ""
         raise ModelError(
             f"{card.name} is not on this machine (looked for {model_folder(card) / card.files[0].name}). "
-            "Give a path with --model or $REFNET_MODEL, or put the file there; "
-            f"`refnet models make {card.name}` writes one with synthetic weights."
+            f"`refnet models fetch {card.name}` downloads it; `refnet models import FILE` takes a file that you have; "
+            f"a path can be given with --model or $REFNET_MODEL{made}."
         )
     return found
+
+
+def refuse_unsupported(card: Card) -> None:
+    """Raise UnsupportedModelError if refnet does not run the card's model, saying why."""
+    if card.refused:
+        raise UnsupportedModelError(f"{card.name} is known and refused: {card.refused}")

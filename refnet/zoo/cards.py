@@ -1,21 +1,33 @@
 """Model cards: what is known of a model before one has it. One TOML file a model, in `cards/`."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from refnet.errors import UsageError
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One published binary of a model."""
+    """One published binary of a model.
+
+    A digest that is not known is empty; a file of which none is known cannot be told from another, and is never
+    fetched. `mirrors` are whole URLs, tried in order.
+    """
 
     name: str
     note: str
     size_bytes: int
-    sha256: str
+    sha256: str = ""
+    sha384: str = ""
+    mirrors: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests that are known, by the algorithm's name."""
+        return {name: value for name in ("sha256", "sha384") if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True)
@@ -44,44 +56,94 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Port:
+    """The model's input or output; an empty name is not known. `channels` is the order of an image's."""
+
+    name: str = ""
+    shape: str = ""
+    channels: str = ""
+    values: str = ""
+
+
+@dataclass(frozen=True)
 class Card:
-    """A model: its names, its files, its licence, what was published of it."""
+    """A model: its names, its files, its licence, what goes in and comes out, what was published of it.
+
+    `home` is where its makers describe it, `omz_name` its folder in Open Model Zoo's layout. `refused` says, as the end
+    of a sentence, why refnet does not run the model; empty where it does. `gflops` and `mparams` are as published by
+    `cost_source`.
+    """
 
     name: str
     aliases: tuple[str, ...]
     title: str
+    home: str
     licence: str
+    training: str
+    input: Port
+    output: Port
     files: tuple[ModelFile, ...]
-    synthetic: tuple[SyntheticFile, ...]
-    figures: tuple[Figure, ...]
+    synthetic: tuple[SyntheticFile, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
+    omz_name: str = ""
+    refused: str = ""
+    gflops: float | None = None
+    mparams: float | None = None
+    cost_source: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name and its aliases."""
+        return (self.name, *self.aliases)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict; what is not known is null."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
 @cache
 def cards() -> tuple[Card, ...]:
     """Every card, by name."""
-    folder = resources.files("refnet.zoo") / "cards"
-    texts = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    return tuple(_card(tomllib.loads(text)) for _, text in texts)
+    return tuple(_card(tomllib.loads(text)) for text in _texts())
 
 
 def find_card(name: str) -> Card:
     """The card of that name or alias; refuses an unknown name, listing those there are."""
     for card in cards():
-        if name == card.name or name in card.aliases:
+        if name in card.names:
             return card
     raise UsageError(f"no model is called {name!r}; known are {', '.join(card.name for card in cards())}")
 
 
 def card_of(sha256: str) -> Card | None:
-    """The card of a published file, by the file's digest."""
-    return next((card for card in cards() if any(file.sha256 == sha256 for file in card.files)), None)
+    """The card of a published file, by the file's digest; an empty digest is no file's."""
+    return next((card for card in cards() if any(sha256 and file.sha256 == sha256 for file in card.files)), None)
 
 
-def _card(table: dict[str, object]) -> Card:
+def _texts() -> list[str]:
+    """The cards' files, by name."""
+    folder = resources.files("refnet.zoo") / "cards"
+    found = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return [text for _, text in found]
+
+
+def _card(table: dict[str, Any]) -> Card:
     """A card from its TOML; a field too many or too few is an error here, not later."""
-    fields: dict[str, object] = dict(table)
-    fields["aliases"] = tuple(fields.get("aliases", ()))  # type: ignore[arg-type]
-    fields["files"] = tuple(ModelFile(**entry) for entry in fields.get("files", ()))  # type: ignore[attr-defined]
-    fields["synthetic"] = tuple(SyntheticFile(**entry) for entry in fields.get("synthetic", ()))  # type: ignore[attr-defined]
-    fields["figures"] = tuple(Figure(**entry) for entry in fields.get("figures", ()))  # type: ignore[attr-defined]
-    return Card(**fields)  # type: ignore[arg-type]
+    fields = dict(table)
+    fields["input"], fields["output"] = Port(**fields["input"]), Port(**fields["output"])
+    fields["files"] = tuple(ModelFile(**{**entry, "mirrors": tuple(entry["mirrors"])}) for entry in fields["files"])
+    fields["synthetic"] = tuple(SyntheticFile(**entry) for entry in fields.get("synthetic", ()))
+    fields["figures"] = tuple(Figure(**entry) for entry in fields.get("figures", ()))
+    fields["aliases"], fields["notes"] = tuple(fields["aliases"]), tuple(fields.get("notes", ()))
+    return Card(**fields)
+
+
+def _plain(value: Any) -> Any:
+    """Without empty strings: null is what is not known."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if value == "" else value

@@ -1,6 +1,9 @@
 """Traces: whole or refused, one tensor at a time."""
 
 import io
+import json
+import struct
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -9,9 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from refnet.audit.trace_file import IMAGES, PROVENANCE, TraceFile, write_trace
-from refnet.errors import InputError, RefnetError, UsageError
+from refnet.errors import InputError, MissingExtraError, RefnetError, UsageError
 
 X = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
 TENSORS = {"a/conv:0": np.arange(3.0), "shape": np.array([1, 3], dtype=np.int64), "empty": np.zeros((0, 2))}
@@ -160,3 +165,76 @@ def test_a_damaged_trace_is_refused_or_right(tmp_path_factory: pytest.TempPathFa
             assert np.array_equal(trace.tensor(name), TENSORS[name])
     except RefnetError:
         pass
+
+
+@pytest.fixture
+def safe(tmp_path: Path) -> Path:
+    write_trace(tmp_path / "t.safetensors", TENSORS.items(), X, {"model": "m.onnx"})
+    return tmp_path / "t.safetensors"
+
+
+def test_a_safetensors_trace_is_what_its_package_reads(safe: Path) -> None:
+    found = load_file(safe)
+    assert set(found) == {*TENSORS, IMAGES}
+    for name, tensor in {**TENSORS, IMAGES: X}.items():
+        assert found[name].dtype == tensor.dtype
+        assert np.array_equal(found[name], tensor)
+    with safe_open(safe, framework="numpy") as file:
+        assert json.loads(file.metadata()[PROVENANCE]) == {"schema_version": 1, "model": "m.onnx"}
+    (length,) = struct.unpack("<Q", safe.read_bytes()[:8])
+    assert length % 8 == 0
+
+
+def test_a_safetensors_trace_is_read_back(safe: Path) -> None:
+    trace = TraceFile(safe)
+    assert trace.tensor_names == set(TENSORS)
+    assert all(np.array_equal(trace.tensor(name), tensor) for name, tensor in TENSORS.items())
+    assert [name for name, _ in trace.stream(X, {"shape", "a/conv:0"})] == ["a/conv:0", "shape"]
+    assert "trace's model: m.onnx" in trace.notes
+    with pytest.raises(InputError, match="holds no tensor 'fc1'"):
+        trace.tensor("fc1")
+
+
+def test_a_safetensors_file_of_another_program_is_a_trace(tmp_path: Path) -> None:
+    save_file({"fc1": np.ones((2, 3), np.float32)}, tmp_path / "other.safetensors")
+    trace = TraceFile(tmp_path / "other.safetensors")
+    assert trace.provenance == {}
+    assert trace.tensor("fc1").shape == (2, 3)
+    with pytest.raises(InputError, match="does not hold the images"):
+        _ = trace.images
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, 300])
+def test_a_damaged_safetensors_file_is_refused(safe: Path, cut: int) -> None:
+    safe.write_bytes(safe.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"t\.safetensors: .* is damaged or no \.safetensors"):
+        TraceFile(safe).tensor("shape")
+
+
+def test_a_missing_safetensors_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file"):
+        TraceFile(tmp_path / "absent.safetensors")
+
+
+def test_without_safetensors_the_line_that_installs_it_is_given(safe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "refnet\[safetensors\]"'):
+        TraceFile(safe)
+
+
+def test_what_a_safetensors_file_cannot_hold_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    for tensors in ([("c", np.ones(2, complex))], [("__metadata__", np.ones(2))], [("a", X), ("a", X)]):
+        with pytest.raises(UsageError, match="cannot write"):
+            write_trace(tmp_path / "t.safetensors", tensors, None, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_views_are_written_as_they_are_seen(tmp_path: Path) -> None:
+    views = {
+        "turned": X.transpose(0, 2, 3, 1),
+        "spread": np.broadcast_to(1.5, (2, 3)),
+        "big": np.arange(3.0).astype(">f8"),
+    }
+    write_trace(tmp_path / "t.safetensors", views.items(), None, {})
+    found = load_file(tmp_path / "t.safetensors")
+    assert all(np.array_equal(found[name], view) for name, view in views.items())

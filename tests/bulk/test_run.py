@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refnet import Network
-from refnet.bulk.prepared import FoundFace
+from refnet.bulk.prepared import Found, FoundFace
 from refnet.bulk.run import Done, embed_images
 from refnet.errors import InputError
 from refnet.graph import Graph
@@ -19,12 +19,12 @@ def network(narrow: Graph) -> Network:
     return Network(narrow, threads=1)
 
 
-def faces(name: str) -> tuple[FoundFace, ...]:
+def faces(name: str) -> Found:
     """As many faces as the name says, each of its own pixels."""
     if name.startswith("bad"):
         raise InputError(f"{name}: no face")
     crop = sample_crops()[0]
-    return tuple(FoundFace(np.roll(crop, 3 * int(name) + k, axis=2)) for k in range(int(name) % 3))
+    return Found(tuple(FoundFace(np.roll(crop, 3 * int(name) + k, axis=2)) for k in range(int(name) % 3)))
 
 
 def embedded(network: Network, names: list[str], **how: int) -> list[Done]:
@@ -71,7 +71,7 @@ def test_no_more_is_prepared_than_a_batch_and_the_workers_ahead(network: Network
 
 
 def test_a_failure_that_is_not_the_images_ends_the_run_and_its_threads(network: Network) -> None:
-    def broken(name: str) -> tuple[FoundFace, ...]:
+    def broken(name: str) -> Found:
         raise ZeroDivisionError(name)
 
     with pytest.raises(ZeroDivisionError):

@@ -174,7 +174,7 @@ def test_inspect_prints_the_plan_instead(capsys: pytest.CaptureFixture[str]) -> 
 def test_inspect_prints_the_plan_as_json(capsys: pytest.CaptureFixture[str], narrow_path: Path) -> None:
     assert main(["inspect", str(narrow_path), "--plan", "--threads", "3", "--memory", "low", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert (printed["schema_version"], printed["model"]) == (1, narrow_path.name)
+    assert (printed["schema_version"], printed["model"]) == (1, str(narrow_path))
     assert (printed["threads"], printed["memory"]) == (3, "low")
     layers = printed["layers"]
     assert layers[0].keys() == {

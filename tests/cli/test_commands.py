@@ -41,9 +41,16 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "threshold",
         "evaluate",
         "validate",
+        "doctor",
+        "diff",
         "trace",
         "bench",
         "models",
+        "models list",
+        "models info",
+        "models fetch",
+        "models verify",
+        "models import",
         "models make",
         "gallery",
         "gallery build",
@@ -70,7 +77,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
         (["models", "make", "arcfaceresnet100-8", "--width", "thin", "-o", "x"], "--width is 'thin'; expected a share such as 1/16"),
         (["models", "make", "arcfaceresnet100-8", "--units", "a,b", "-o", "x"], "--units is 'a,b'; expected four numbers"),
         (["models", "make", "arcfaceresnet100-8", "--width", "1/2"], "no place in the cache; give --output FILE"),
-        (["models", "path", "vgg"], "no model is called 'vgg'; known are arcfaceresnet100-8"),
+        (["models", "path", "vgg"], "no model is called 'vgg'; known are arcfaceresnet100-11-int8, arcfaceresnet100-8"),
         (["embed", A, "--bogus"], "Unknown option: --bogus"),
         (["embed", A, "-o", "e.txt"], "the suffix is '.txt'; expected .npz, .csv, .jsonl"),
         (["inspect", "resnet"], "no file and no model is called 'resnet'"),
@@ -101,7 +108,8 @@ def test_a_damaged_model_in_the_cache_is_status_3(
     folder.mkdir(parents=True)
     (folder / "arcfaceresnet100-8.onnx").write_bytes(b"not the model")
     assert main(["compare", A, B]) == 3
-    assert "is not arcfaceresnet100-8: its sha256 is" in capsys.readouterr().err
+    printed = capsys.readouterr().err.replace("\n", " ")
+    assert "is not arcfaceresnet100-8: it has 13 bytes; expected 261,036,388" in printed
 
 
 def test_compare_prints_the_similarity_and_decides_only_with_a_threshold(
@@ -283,7 +291,7 @@ def test_models_make_list_and_path(capsys: pytest.CaptureFixture[str], tmp_path:
     assert main(["models", "list"]) == 0
     assert "not on this machine" in capsys.readouterr().out
     assert main(["models", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["models"][0]["name"] == "arcfaceresnet100-8"
+    assert "arcfaceresnet100-8" in {row["name"] for row in json.loads(capsys.readouterr().out)["models"]}
     assert main(["models", "path", "face-recognition-resnet100-arcface-onnx"]) == 3
 
 

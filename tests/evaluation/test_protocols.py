@@ -6,8 +6,8 @@ from sklearn.model_selection import KFold
 
 from refnet.errors import InputError
 from refnet.evaluation.folds import contiguous_folds, equal_subsets
-from refnet.evaluation.insightface import THRESHOLDS, flip_sum, insightface
-from refnet.evaluation.omz import normalised, omz
+from refnet.evaluation.insightface import THRESHOLDS, flip_sum, insightface, squared_distances
+from refnet.evaluation.omz import half_cosine_distances, normalised, omz
 from tests.evaluation import restatements
 
 
@@ -27,7 +27,7 @@ def test_insightface_is_its_restatement_to_all_digits(pairs: int, seed: int) -> 
     first, second, same = people(pairs, seed)
     a, _ = flip_sum(first, np.zeros_like(first))
     b, _ = flip_sum(second, np.zeros_like(second))
-    result = insightface(a, b, same, 0.0)
+    result = insightface(squared_distances(a, b), same, 0.0)
     accuracy, std, thresholds = restatements.insightface(a.tolist(), b.tolist(), same.tolist())
     assert result.accuracy == pytest.approx(accuracy, abs=1e-15)
     assert result.accuracy_std == pytest.approx(std, abs=1e-15)
@@ -38,7 +38,7 @@ def test_insightface_is_its_restatement_to_all_digits(pairs: int, seed: int) -> 
 @pytest.mark.parametrize("seed", range(4))
 def test_omz_is_its_restatement_to_all_digits(pairs: int, seed: int) -> None:
     first, second, same = people(pairs, seed)
-    result = omz(normalised(first), normalised(second), same)
+    result = omz(half_cosine_distances(normalised(first), normalised(second)), same)
     assert result.accuracy == pytest.approx(restatements.omz(first.tolist(), second.tolist(), same.tolist()), abs=1e-15)
 
 
@@ -47,7 +47,7 @@ def test_val_at_far_is_its_restatement(noise: float) -> None:
     first, second, same = people(400, 1, noise)
     a, _ = flip_sum(first, first)
     b, _ = flip_sum(second, second)
-    result = insightface(a, b, same, 0.0)
+    result = insightface(squared_distances(a, b), same, 0.0)
     distances = np.square(a - b).sum(axis=1).tolist()
     assert (result.val, result.far) == pytest.approx(restatements.val_at_far(distances, same.tolist()), abs=1e-15)
 
@@ -55,7 +55,7 @@ def test_val_at_far_is_its_restatement(noise: float) -> None:
 def test_val_is_not_defined_where_a_fold_has_one_kind_only() -> None:
     first, second, same = people(100, 0)
     order = np.argsort(same, kind="stable")
-    result = insightface(first[order], second[order], same[order], 0.0)
+    result = insightface(squared_distances(first, second)[order], same[order], 0.0)
     assert result.val is result.far is result.val_std is None
 
 
@@ -76,17 +76,16 @@ def test_subsets_cover_every_pair_once() -> None:
 def test_the_first_of_equally_good_thresholds_is_taken() -> None:
     first = np.tile([[1.0, 0.0]], (20, 1))
     second = np.array([[1.0, 0.0], [0.0, 1.0]] * 10)  # distances 0 and 2: anything from 0.01 to 2 separates them
-    result = insightface(first, second, np.array([True, False] * 10), 0.0)
+    result = insightface(squared_distances(first, second), np.array([True, False] * 10), 0.0)
     assert result.accuracy == 1
     assert result.thresholds.tolist() == [0.01] * 10
     assert len(THRESHOLDS) == 400
 
 
 def test_a_distance_equal_to_the_threshold_is_not_the_same() -> None:
-    distances = np.array([0.0] * 10)
-    first = np.ones((10, 1)) / 1
-    result = insightface(first, first - np.sqrt(distances)[:, np.newaxis], np.array([False] * 9 + [True]), 0.0)
+    result = insightface(np.zeros(10), np.array([False] * 9 + [True]), 0.0)
     assert result.thresholds[0] == 0.0  # 0 < 0 is false: nothing is called the same
+    assert result.correct == 9
 
 
 def test_mirror_images_are_added_before_the_length_is_taken() -> None:
@@ -96,7 +95,7 @@ def test_mirror_images_are_added_before_the_length_is_taken() -> None:
 
 
 def test_fewer_than_ten_pairs_are_refused() -> None:
-    first, second, same = people(9, 0)
-    for protocol in (lambda: insightface(first, second, same, 0.0), lambda: omz(first, second, same)):
+    distances, same = np.zeros(9), np.zeros(9, bool)
+    for protocol in (lambda: insightface(distances, same, 0.0), lambda: omz(distances, same)):
         with pytest.raises(InputError, match="there are 9 pairs; both protocols cut them into 10 folds"):
             protocol()

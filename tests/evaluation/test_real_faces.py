@@ -40,6 +40,7 @@ def _by_onnxruntime(path: Path, network: refnet.Network, pairs: object) -> PairE
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1  # one image at a time: more threads wait for each other most of the time
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     upright, mirrored = [], []

@@ -75,6 +75,16 @@ def test_nodes_without_a_kernel_are_in_their_place():
     assert found["soft"].weight_bytes == 0
 
 
+def test_pooling_looks_at_every_value_of_a_window_and_a_sum_at_every_value():
+    pool = {"kernel": (2, 3), "stride": (2, 3), "padding": (0, 0, 0, 0), "dilation": (1, 1), "ceil_mode": 0}
+    nodes = (Node("pool", "MaxPool", ("x",), "a", pool), Node("sum", "Add", ("a", "r"), "y"))
+    inputs = Tensor("x", "float32", (1, 5, 8, 9)), Tensor("r", "float32", (1, 5, 4, 3))
+    found = costs(Graph("two", inputs, (Tensor("y", "float32", (1, 5, 4, 3)),), nodes, {}))
+    assert [found[name].kernel for name in ("pool", "sum")] == ["max_pool", "add"]
+    assert [found[name].direct_flops for name in ("pool", "sum")] == [6 * 5 * 4 * 3, 5 * 4 * 3]
+    assert [found[name].executed_flops for name in ("pool", "sum")] == [6 * 16 * 4 * 3, 16 * 4 * 3]
+
+
 def test_the_network_costs_what_its_definition_counts_where_sums_of_products_are_concerned():
     graph = synthetic_model(0, width=Fraction(1, 16))
     known = infer(graph, {"data": (1, 3, 112, 112)})

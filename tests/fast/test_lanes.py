@@ -6,13 +6,18 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from refnet.fast.lanes import WIDTH, constant, emit_cases, emit_store, fma, load, splat, store
+from refnet.fast.lanes import WIDTH, constant, emit_cases, emit_store, fma, largest, load, splat, store
 from refnet.fast.lanes import address as address_of
 
 
 @njit
 def fused(x, y, z, result):
     store(result, 3, fma(load(x, 0), load(y, 1), load(z, 2)))
+
+
+@njit
+def larger(x, y, result):
+    store(result, 0, largest(load(x, 0), load(y, 0)))
 
 
 @njit
@@ -44,6 +49,15 @@ def test_a_fused_multiply_add_is_rounded_once():
     fused(x, y, z, result)
     assert (result[3:19] == np.float32(2**-24)).all()  # 0 if the product were rounded first
     assert not result[[0, 1, 2, 19]].any()
+
+
+def test_the_larger_value_is_taken_and_not_a_number_stays_so():
+    x, y = (np.zeros(WIDTH, np.float32) for _ in range(2))
+    x[:6], y[:6] = [1, -2, np.nan, 3, -0.0, -np.inf], [-1, -1, 4, np.nan, 0.0, np.inf]
+    result = np.empty(WIDTH, np.float32)
+    larger(x, y, result)
+    assert np.array_equal(result[:6], [1, -1, np.nan, np.nan, 0, np.inf], equal_nan=True)
+    assert not np.signbit(result[4])
 
 
 def test_values_are_read_and_written_where_the_index_says():

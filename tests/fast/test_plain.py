@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refnet.fast.kernels.driver import Kernel
-from refnet.fast.plain import fma, load, splat, store
+from refnet.fast.plain import fma, largest, load, splat, store
 from tests.fast.every_kernel import digests, kernels_called
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +71,16 @@ def test_fma_at_the_ends_of_the_numbers(x, y, z, expected):
     found = fma(np.float32(x), np.float32(y), np.float32(z))
     assert np.array_equal(found, np.float32(expected), equal_nan=True)
     assert np.isnan(expected) or np.signbit(found) == np.signbit(expected)
+
+
+def test_the_larger_value_is_taken_and_not_a_number_stays_so():
+    x, y = (
+        np.float32([1, -2, np.nan, 3, -0.0, 0.0, -0.0, -np.inf]),
+        np.float32([-1, -1, 4, np.nan, 0.0, -0.0, -0.0, np.inf]),
+    )
+    found = largest(x, y)
+    assert np.array_equal(found, np.float32([1, -1, np.nan, np.nan, 0, 0, 0, np.inf]), equal_nan=True)
+    assert np.signbit(found[4:7]).tolist() == [False, False, True]
 
 
 def test_sixteen_values_are_loaded_stored_and_spread():

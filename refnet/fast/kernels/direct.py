@@ -11,7 +11,7 @@ Layout: activations (N, C/16, H, W, 16), the input with its padding around it; f
 from numba import njit
 
 from refnet.fast.kernels.finish import finish
-from refnet.fast.kernels.multiply import multiply, multiply_apart, multiply_pixels
+from refnet.fast.kernels.multiply import multiply, multiply_apart, multiply_pixels, multiply_pixels_apart
 from refnet.fast.kernels.register_block import PANEL, ROWS
 from refnet.fast.kernels.step import CONSTANT_ROWS, places, share
 from refnet.fast.lanes import WIDTH, load
@@ -77,7 +77,7 @@ def direct(step, weights, arena, images, rank, ranks):  # type: ignore[no-untype
 
 @njit(nogil=True)
 def direct_pixels(step, weights, arena, images, rank, ranks):  # type: ignore[no-untyped-def]
-    """Convolution 3x3 with stride 1 of images of up to four channels, (N, H, W, 4): one chain of 36 terms.
+    """Convolution 3x3 with stride 1 or 2 of images of up to four channels, (N, H, W, 4): one chain of 36 terms.
 
     Error: at most 6 u (|w| * |x|); 4 measured with normal data.
     """
@@ -88,13 +88,17 @@ def direct_pixels(step, weights, arena, images, rank, ranks):  # type: ignore[no
     blocks = (step.width + ROWS - 1) // ROWS
     for image_row in range(first_row, last_row):
         image, i = image_row // step.height, image_row % step.height
-        x_row = step.x_at + image * step.x_image + i * step.x_row
+        x_row = step.x_at + image * step.x_image + i * step.stride_down * step.x_row
         done = 0
         for block in range(blocks):
             count = (step.width - done) // (blocks - block)
             for panel in range(first_panel, last_panel):
                 b_at = step.weights_at + panel * 36 * PANEL
-                multiply_pixels(count, arena, x_row + done * 4, 3, step.x_row, weights, b_at, arena, sums_at)
+                x_at = x_row + done * step.stride_across * 4
+                if step.stride_across == 1:
+                    multiply_pixels(count, arena, x_at, 3, step.x_row, weights, b_at, arena, sums_at)
+                else:
+                    multiply_pixels_apart(count, arena, x_at, 3, step.x_row, weights, b_at, arena, sums_at)
                 _finish_pixels(step, weights, arena, sums_at, panel, image, i, done, count)
             done += count
 

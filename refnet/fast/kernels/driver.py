@@ -5,9 +5,12 @@ import enum
 from numba import njit
 
 from refnet.fast.kernel_cache import cached
+from refnet.fast.kernels.add import add
 from refnet.fast.kernels.dense import dense
 from refnet.fast.kernels.depthwise import depthwise
 from refnet.fast.kernels.direct import direct, direct_pixels
+from refnet.fast.kernels.enlarge import enlarge
+from refnet.fast.kernels.max_pool import max_pool
 from refnet.fast.kernels.transfer import read_images, write_images
 from refnet.fast.kernels.winograd import winograd3x3
 from refnet.fast.meeting import wait_for_all
@@ -23,9 +26,12 @@ class Kernel(enum.IntEnum):
     DIRECT_PIXELS = 4
     DEPTHWISE = 5
     DENSE = 6
+    MAX_POOL = 7
+    ENLARGE = 8
+    ADD = 9
 
 
-_READ, _WRITE, _WINOGRAD, _DIRECT, _PIXELS, _DEPTHWISE = (
+_READ, _WRITE, _WINOGRAD, _DIRECT, _PIXELS, _DEPTHWISE, _MAX_POOL, _ENLARGE, _ADD = (
     int(kernel)
     for kernel in (
         Kernel.READ_IMAGES,
@@ -34,6 +40,9 @@ _READ, _WRITE, _WINOGRAD, _DIRECT, _PIXELS, _DEPTHWISE = (
         Kernel.DIRECT,
         Kernel.DIRECT_PIXELS,
         Kernel.DEPTHWISE,
+        Kernel.MAX_POOL,
+        Kernel.ENLARGE,
+        Kernel.ADD,
     )
 )
 
@@ -76,6 +85,12 @@ def drive(steps, segments, current, weights, arena, images, rank, ranks, meeting
                     read_images(step, weights, arena, count, rank, ranks)
                 elif step.kernel == _WRITE:
                     write_images(step, arena, count, rank, ranks)
+                elif step.kernel == _MAX_POOL:
+                    max_pool(step, arena, count, rank, ranks)
+                elif step.kernel == _ENLARGE:
+                    enlarge(step, arena, count, rank, ranks)
+                elif step.kernel == _ADD:
+                    add(step, arena, count, rank, ranks)
                 else:
                     dense(step, weights, arena, count, rank, ranks, meeting)
                 wait_for_all(meeting, ranks)

@@ -1,4 +1,4 @@
-"""`refnet models`: what there is, where it lies, and a synthetic one to work with."""
+"""`refnet models make`: a model to work with where the real weights are not at hand."""
 
 import time
 from fractions import Fraction
@@ -13,42 +13,6 @@ from refnet.cli.options import JsonFlag
 from refnet.errors import UsageError
 from refnet.files import sha256
 from refnet.zoo.make import make_model
-
-
-def list_models(*, json: JsonFlag = False) -> None:
-    """List the models refnet knows, and which of their files are on this machine."""
-    rows = []
-    for card in zoo.cards():
-        published = zoo.cached_file(card)
-        made = [zoo.synthetic_path(card, entry.seed, entry.spatial) for entry in card.synthetic]
-        rows.append((card, str(published) if published else None, [str(path) for path in made if path.exists()]))
-    if json:
-        keys = ("file", "synthetic")
-        listed = [
-            {"name": card.name, "title": card.title, "licence": card.licence, **dict(zip(keys, here, strict=True))}
-            for card, *here in rows
-        ]
-        print_json({"schema_version": 1, "models": listed})
-        return
-    for card, published_path, synthetic_paths in rows:
-        out.print(f"{card.name}: {card.title}; {card.licence}", markup=False)
-        lines = ([published_path] if published_path else []) + [
-            f"{path} (synthetic weights)" for path in synthetic_paths
-        ]
-        for line in lines or ["not on this machine"]:
-            out.print(f"  {line}", markup=False)
-
-
-def path(name: str, /) -> None:
-    """Print where a model's file lies.
-
-    Parameters
-    ----------
-    name
-        A card's name, such as arcfaceresnet100-8.
-    """
-    zoo.find_card(name)
-    out.print(str(zoo.resolve(name)), markup=False)
 
 
 def make(

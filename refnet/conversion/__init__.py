@@ -1,0 +1,1 @@
+"""One model file into another: `convert` reads, transforms and writes; what is changed is said."""

@@ -1,0 +1,207 @@
+"""Graph to OpenVINO model: .xml and .bin, version 11, folded as the Model Optimizer folds (`openvino_folding`).
+
+The layout is the Model Optimizer's: a constant's layer just before the one that reads it, constants in the .bin in the
+order of their layers with nothing between, ports numbered inputs first. Source: OpenVINO's documentation of its
+intermediate representation, and the files that its converter writes.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, Literal
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
+
+from refnet.errors import UsageError
+from refnet.files import replacing
+from refnet.formats.openvino_folding import Folded, Held, Layer, fold
+from refnet.formats.statements import METADATA
+from refnet.graph import Array, Graph
+
+Precision = Literal["fp32", "fp16"]
+Extents = tuple[int | None, ...]
+Place = tuple[int, int]  # layer, output port
+
+_NAMES = {"float32": ("f32", "FP32"), "float16": ("f16", "FP16"), "int64": ("i64", "I64")}  # in <data>, of a port
+
+
+def write_openvino(
+    graph: Graph, path: Path, *, precision: Precision = "fp32", statements: Mapping[str, str] | None = None
+) -> None:
+    """Write a graph as an OpenVINO model, both files whole or not at all.
+
+    Parameters
+    ----------
+    graph : Graph
+    path : Path
+        The .xml; the .bin gets the same name. Both are replaced if they exist.
+    precision : "fp32" or "fp16"
+        In which weights are kept. "fp16" is OpenVINO's compression: it computes in float32 or in what its plugin likes.
+    statements : {"refnet.name": value}, optional
+        What the file shall say of itself, in <rt_info>.
+
+    Raises
+    ------
+    UsageError
+        If the files cannot be written, or a weight is too large for 16 bits.
+    UnsupportedModelError
+        If a node has no counterpart in OpenVINO that refnet writes.
+    """
+    folded = fold(graph)
+    with replacing(path) as xml, replacing(path.with_suffix(".bin")) as weights:
+        root = _Writing(graph, folded, weights, half=precision == "fp16").net(statements or {})
+        ElementTree.indent(root, "\t")
+        xml.write(b'<?xml version="1.0"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n")
+        path.unlink(missing_ok=True)  # the old one must not be beside new weights, not even for a moment
+
+
+class _Writing:
+    """A model half written."""
+
+    def __init__(self, graph: Graph, folded: Folded, weights: BinaryIO, *, half: bool) -> None:
+        self.graph = graph
+        self.folded = folded
+        self.weights = weights
+        self.half = half
+        self.offset = 0
+        self.layers = Element("layers")
+        self.made: dict[str, tuple[Place, str, Extents]] = {}  # where a tensor comes from, its precision and shape
+        self.edges: list[tuple[Place, Place]] = []
+
+    def net(self, statements: Mapping[str, str]) -> Element:
+        """The whole <net>."""
+        root = Element("net", name=self.graph.name, version="11")
+        root.append(self.layers)
+        self._parameter()
+        for layer in self.folded.layers:
+            self._layer(layer)
+        for tensor in self.graph.outputs:
+            self._element(f"{tensor.name}/sink_port_0", "Result", {}, [self.made[tensor.name]])
+        edges = SubElement(root, "edges")
+        keys = ("from-layer", "from-port", "to-layer", "to-port")
+        for start, end in sorted(self.edges):
+            SubElement(edges, "edge", dict(zip(keys, map(str, (*start, *end)), strict=True)))
+        root.append(_about(self.graph, statements))
+        return root
+
+    def _parameter(self) -> None:
+        """The input; its names are those of all its copies."""
+        shape = self._shape(self.folded.input_names[0])
+        said = {"shape": ",".join("?" if extent is None else str(extent) for extent in shape), "element_type": "f32"}
+        names = self.folded.input_names
+        _, port = self._element(names[-1], "Parameter", said, [], names[0], "FP32", shape, tuple(names))
+        attribute = {"name": "layout", "version": "0", "layout": "[N,C,H,W]"}
+        if len(shape) == 4 and port is not None:
+            SubElement(SubElement(port, "rt_info"), "attribute", attribute)
+
+    def _layer(self, layer: Layer) -> None:
+        """A layer, after the constants it reads."""
+        inputs = [self._held(item) if isinstance(item, Held) else self.made[item] for item in layer.inputs]
+        shape = self._shape(layer.output)
+        names = (layer.output,) if layer.named else ()
+        self._element(layer.name, layer.type, layer.said, inputs, layer.output, "FP32", shape, names)
+
+    def _held(self, held: Held) -> tuple[Place, str, Extents]:
+        """A constant: its layer, its numbers, and, if they are kept in 16 bits, the layer that makes 32 of them."""
+        array = held.make()
+        half = self.half and array.dtype == np.float32
+        key, names = f"{held.name}:{len(self.layers)}", (held.tensor,) if held.tensor else ()
+        kept = _halved(held.name, array) if half else array
+        element_type, precision = _NAMES[kept.dtype.name]
+        said = {
+            "element_type": element_type,
+            "shape": ", ".join(map(str, held.shape)),
+            "offset": str(self.offset),
+            "size": str(kept.nbytes),
+        }
+        self.weights.write(
+            np.ascontiguousarray(kept, dtype=kept.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+        )
+        self.offset += kept.nbytes
+        if not half:
+            self._element(held.name, "Const", said, [], key, precision, held.shape, names)
+            return self.made[key]
+        self._element(f"{held.name}_compressed", "Const", said, [], f"{key}:", precision, held.shape, names)
+        element, _ = self._element(
+            held.name, "Convert", {"destination_type": "f32"}, [self.made[f"{key}:"]], key, "FP32", held.shape
+        )
+        about = Element("rt_info")
+        SubElement(about, "attribute", name="decompression", version="0")
+        element.insert(1, about)
+        return self.made[key]
+
+    def _element(
+        self,
+        name: str,
+        kind: str,
+        said: Mapping[str, str],
+        inputs: list[tuple[Place, str, Extents]],
+        output: str = "",
+        precision: str = "",
+        shape: Extents = (),
+        names: tuple[str, ...] = (),
+    ) -> tuple[Element, Element | None]:
+        """A <layer> with its ports and edges; the layer, and its output port if it has one."""
+        number = len(self.layers)
+        layer = SubElement(self.layers, "layer", id=str(number), name=name, type=kind, version="opset1")
+        if said:
+            SubElement(layer, "data", dict(said))
+        if inputs:
+            side = SubElement(layer, "input")
+            for i, (place, kept, extents) in enumerate(inputs):
+                _port(side, i, kept, extents)
+                self.edges.append((place, (number, i)))
+        if not output:
+            return layer, None
+        port = _port(SubElement(layer, "output"), len(inputs), precision, shape, names)
+        self.made[output] = ((number, len(inputs)), precision, shape)
+        return layer, port
+
+    def _shape(self, name: str) -> Extents:
+        """A tensor's extents; None where they change with the batch."""
+        pairs = zip(self.folded.known[name].shape, self.folded.other[name].shape, strict=True)
+        return tuple(one if one == other else None for one, other in pairs)
+
+
+def _port(side: Element, number: int, precision: str, shape: Extents, names: tuple[str, ...] = ()) -> Element:
+    """One <port>."""
+    port = SubElement(side, "port", id=str(number), precision=precision)
+    if names:
+        port.set("names", ",".join(name.replace("\\", r"\\").replace(",", r"\,") for name in names))
+    for extent in shape:
+        SubElement(port, "dim").text = "-1" if extent is None else str(extent)
+    return port
+
+
+def _about(graph: Graph, statements: Mapping[str, str]) -> Element:
+    """<rt_info>: what the Model Optimizer would say of its options, and refnet's own statements."""
+    about = Element("rt_info")
+    options = SubElement(about, "conversion_parameters")
+    for name, value in _options(graph, statements):
+        SubElement(options, name, value=value)
+    own = SubElement(about, METADATA.rstrip("."))
+    for name, value in statements.items():
+        SubElement(own, name.removeprefix(METADATA), value=value)
+    return about
+
+
+def _options(graph: Graph, statements: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The options of the Model Optimizer that would have done the same."""
+    yield "framework", graph.source.format or "onnx"
+    yield "input", graph.inputs[0].name
+    yield "output", ",".join(tensor.name for tensor in graph.outputs)
+    if statements.get(f"{METADATA}channels") == "BGR":
+        yield "reverse_input_channels", "True"
+
+
+def _halved(name: str, array: Array) -> Array:
+    """The array in 16 bits; refuses numbers that these cannot hold."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    if not np.isfinite(half).all():
+        worst = float(np.abs(array).max())
+        raise UsageError(
+            f"constant {name!r} holds {worst:g}; 16 bits hold at most {np.finfo(np.float16).max:g}. Use fp32"
+        )
+    return half

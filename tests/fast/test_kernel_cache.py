@@ -65,7 +65,15 @@ def write_package(root):
     for name in ("__init__.py", "fast/__init__.py"):
         (root / "refnet" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "refnet" / name).write_text("")
-    sources = ("cache_folder.py", "errors.py", "files.py", "graph.py", "fast/kernel_cache.py", "fast/cache_folder.py")
+    sources = (
+        "cache_folder.py",
+        "errors.py",
+        "files.py",
+        "graph.py",
+        "fast/kernel_cache.py",
+        "fast/cache_folder.py",
+        "fast/target.py",
+    )
     for name in sources:
         shutil.copy(SOURCES / name, root / "refnet" / name)
     (root / "refnet" / "fast" / "helper.py").write_text(HELPER)

@@ -43,6 +43,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "validate",
         "doctor",
         "diff",
+        "explain",
         "trace",
         "bench",
         "models",

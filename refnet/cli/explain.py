@@ -1,0 +1,162 @@
+"""`refnet explain`: what in a face carries its similarity to another."""
+
+import json as json_text
+from contextlib import ExitStack
+from pathlib import Path
+
+from refnet.audit.explain.explanation import PARTS, Explanation, Part, as_json, write_maps
+from refnet.audit.explain.explanation import explain as explain_pair
+from refnet.audit.explain.occlusion import SQUARE_PX, STRIDE_PX
+from refnet.audit.explain.picture import explanation_picture
+from refnet.bulk.photographs import Photographs
+from refnet.bulk.prepared import aligned_crops
+from refnet.cli.console import out, print_json, printable, progress, say
+from refnet.cli.deciding import MetricOption, ThresholdOption, given_threshold
+from refnet.cli.embed import origin_of
+from refnet.cli.options import (
+    ALIGNED,
+    CacheFlag,
+    EngineOption,
+    JsonFlag,
+    MemoryOption,
+    ModelOption,
+    OutputOption,
+    PhotographOptions,
+    ThreadsOption,
+    open_model,
+)
+from refnet.errors import InputError, UsageError
+from refnet.files import replacing
+from refnet.graph import Array
+from refnet.network import Network
+
+
+def explain(
+    a: str,
+    b: str,
+    /,
+    *,
+    output: OutputOption,
+    part: list[Part] | None = None,
+    square: int = SQUARE_PX,
+    stride: int = STRIDE_PX,
+    threshold: ThresholdOption = None,
+    metric: MetricOption = None,
+    photographs: PhotographOptions = ALIGNED,
+    model: ModelOption = None,
+    engine: EngineOption = "fast",
+    threads: ThreadsOption = None,
+    memory: MemoryOption = "default",
+    cache: CacheFlag = True,
+    json: JsonFlag = False,
+) -> int:
+    """Show what in the first face carries its similarity to the second.
+
+    Writes a picture, and beside it the maps (.npz) and the other numbers (.json). Exit status 1 if integrated gradients
+    do not sum to the change of similarity within one percent.
+
+    Parameters
+    ----------
+    a, b
+        Aligned face crops, or photographs with --faces.
+    output
+        FILE.png, or a folder, which gets explanation.png, .npz and .json.
+    part
+        occlusion, gradient, integrated, units or robustness; may be given several times. Default: all of them.
+    square, stride
+        Pixels: side of the grey square of the occlusion map, and how far it moves.
+    """
+    decided = given_threshold(threshold, metric, None)
+    limit = None if decided is None else decided.cosine
+    picture = _picture_path(output)
+    network = open_model(model, engine, threads, memory, cache)
+    first, second = (_only_face(network, name, photographs.how) for name in (a, b))
+    with progress("explaining", None) as advance:
+        explanation = explain_pair(
+            network, first, second, part or PARTS, square_px=square, stride_px=stride, threads=threads, on_step=advance
+        )
+    origin = origin_of(network, photographs.how)
+    numbers = as_json(explanation, limit) | {"a": a, "b": b, "provenance": origin.to_json()}
+    _make_folder(picture.parent)
+    with ExitStack() as files:
+        written = [
+            files.enter_context(replacing(picture.with_suffix(end))) for end in (picture.suffix, ".npz", ".json")
+        ]
+        explanation_picture(explanation, limit).save(written[0], "PNG")
+        write_maps(explanation, written[1])
+        written[2].write((json_text.dumps(numbers, indent=2) + "\n").encode())
+    if json:
+        print_json(numbers)
+    else:
+        for line in _lines(explanation, limit):
+            out.print(line, markup=False, emoji=False)
+    integrated = explanation.integrated
+    return 0 if integrated is None or integrated.complete else 1
+
+
+def _picture_path(output: Path) -> Path:
+    """Where the picture goes, before any work is done for it."""
+    if output.suffix and output.suffix.lower() != ".png" and not output.is_dir():
+        raise UsageError(f"cannot write {output}: expected FILE.png or a folder")
+    if not output.parent.is_dir():
+        raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
+    return output if output.suffix.lower() == ".png" else output / "explanation.png"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder that -o names, but not its parent."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _only_face(network: Network, name: str, how: Photographs | None) -> Array:
+    """The one face of an image, as the network takes it."""
+    found = (aligned_crops if how is None else how)(network)(name)
+    for note in found.notes:
+        say(printable(note))
+    if len(found.faces) != 1:
+        raise InputError(f"{name} has {len(found.faces)} faces; expected one. Give --faces largest.")
+    return found.faces[0].crop
+
+
+def _lines(explanation: Explanation, threshold: float | None) -> list[str]:
+    """The findings in words."""
+    numbers = as_json(explanation, threshold)
+    lines = [f"similarity {explanation.similarity:.6f}"]
+    if covered := numbers["occlusion"]:
+        lines.append(
+            f"occlusion: a square of {covered['square_px']} pixels takes at most {-covered['largest_loss']:.4f}, "
+            f"at {covered['left_px']} from the left and {covered['top_px']} from the top"
+        )
+        if threshold is not None:
+            lines.append(
+                f"  {covered['squares_below_threshold']} of {covered['squares']} squares take it below {threshold:g}"
+            )
+    if integrated := numbers["integrated"]:
+        lines.append(
+            f"integrated gradients: sum {integrated['sum']:+.6f}, change of similarity from grey "
+            f"{integrated['similarity'] - integrated['baseline_similarity']:+.6f}, off by "
+            f"{integrated['relative_error']:.2%} at {integrated['points']} points: "
+            f"{'complete' if integrated['complete'] else 'NOT complete within 1 %'}"
+        )
+    if units := numbers["units"]:
+        most = max(units, key=lambda unit: abs(unit["change"]))
+        lines.append(
+            f"units: of {len(units)}, leaving out {printable(most['name'])} changes most, {most['change']:+.4f}"
+        )
+    for curve in numbers["robustness"] or ():
+        reached = (
+            f"{min(curve['similarities']):.4f} at the worst of {curve['amounts'][0]:g} to {curve['amounts'][-1]:g}"
+        )
+        at = curve["below_threshold_at"]
+        lost = (
+            ""
+            if threshold is None
+            else f"; below {threshold:g} from {at:g}"
+            if at is not None
+            else f"; never below {threshold:g}"
+        )
+        lines.append(f"{curve['way']} ({curve['unit']}): {reached}{lost}")
+    return lines

@@ -75,7 +75,7 @@ def figures(model: Path) -> str:
         f"**Agreement**: relative L2 distance of the full-size network's embeddings from the float64 reference: refnet "
         f"{errors[0]:.1e}, onnxruntime {errors[1]:.1e}. **Speed**: how many times faster than onnxruntime, by number of "
         f"threads: {speed}. ({processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, NumPy {version('numpy')}, "
-        f"numba {version('numba')}, onnxruntime {version('onnxruntime')}; `make docs`, `refnet bench`)"
+        f"numba {version('numba')}, onnxruntime {version('onnxruntime')}; `make pages`, `refnet bench`)"
     )
 
 

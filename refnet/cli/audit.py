@@ -101,7 +101,7 @@ def audit(
         network, fed, float64_images, other, _evaluated(network, found, resamples, watch), explain, threads, notes
     )
     versions = {name: installed(name) for name in PACKAGES}
-    result = make_document(asked, Circumstances(["refnet", *sys.argv[1:]], machine(), versions), watch, progress)
+    result = make_document(asked, Circumstances(_command(), machine(), versions), watch, progress)
     _write(result, output)
     _say(result, output)
     if json:
@@ -161,6 +161,12 @@ def _evaluated(network: Network, pairs: PairSet | None, resamples: int, watch: S
         return None
     with watch.part("evaluation"), progress("embedding pairs", len(pairs.images)) as advance:
         return evaluated(network, pairs, resamples=resamples, advance=advance)
+
+
+def _command() -> list[str]:
+    """The command line; none where another program calls."""
+    called = Path(sys.argv[0]).name in ("refnet", "__main__.py")
+    return ["refnet", *sys.argv[1:]] if called else []
 
 
 def _write(result: Audit, output: Path) -> None:

@@ -1,7 +1,7 @@
 """How well the model tells persons apart on the pairs given: what `refnet evaluate` says, the curve, the histograms."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from refnet import zoo
@@ -42,6 +42,7 @@ class Evaluated:
         return self.result.to_json() | {
             "curve": curve_points(self.result.curve, summary.genuine, summary.impostor),
             "similarities": similarity_histograms(self.result.similarities, self.pairs.same),
+            "single_threshold": None if self.threshold is None else asdict(self.threshold),
         }
 
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from refnet import zoo
 from refnet.audit.inspect import Inspection
 from refnet.network import Network
+from refnet.zoo.identify import identify
 
 
 def model_section(network: Network, inspection: Inspection) -> dict[str, Any]:
     """As report.schema.json has `model`."""
-    card = zoo.card_of(inspection.sha256)
+    known = identify(Path(inspection.path))
     contract = network.contract
     conforms = inspection.conformance.conforms
     return {
@@ -18,7 +18,8 @@ def model_section(network: Network, inspection: Inspection) -> dict[str, Any]:
         "file": Path(inspection.path).name,
         "bytes": inspection.size_bytes,
         "sha256": inspection.sha256,
-        "card": None if card is None else card.name,
+        "card": None if known is None else known.card.name,
+        "card_note": "" if known is None else known.note,
         "synthetic": inspection.synthetic,
         "format": inspection.format,
         "ir_version": inspection.ir_version,

@@ -1,5 +1,6 @@
 """How far every layer is from float64: what has gathered on the way there, and what the layer adds itself."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from refnet.audit.report.page.chart import BAD, FAINT, MUTED, OURS, THEIRS, as_s
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEAST = 1e-12  # below it is drawn on the lower edge: a tensor that is the same to the last bit has no logarithm
-_SIDES = (("fast", OURS, "o"), ("other", THEIRS, "D"))
+LEAST = 1e-15  # what is below it is drawn on the lower edge, as is a tensor that is the same to the last bit
+_SIDES = (("other", THEIRS, "D"), ("fast", OURS, "o"))
 
 
 def agreement_chart(document: Mapping[str, Any]) -> str:
@@ -32,11 +33,11 @@ def agreement_chart(document: Mapping[str, Any]) -> str:
         for side, colour, mark in _SIDES:
             label = "refnet's fast engine" if side == "fast" else _other(document)
             _marks(whole, compared, side, "relative_l2", colour, mark, label)
-        _allowed(whole, compared, "fast", "what rounding allows so far")
+        _allowed(whole, compared, "fast", "what rounding allows so far", "-")
         for axes in own:
             _axes(axes, document, "Added by the layer itself")
             _marks(axes, compared, "other", "local_relative_l2", THEIRS, "D", _other(document))
-            _allowed(axes, compared, "other", "what rounding allows the layer")
+            _allowed(axes, compared, "other", "what rounding allows the layer", "_")
         for axes in (whole, *own):
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0.2, handletextpad=0.4)
         (whole, *own)[-1].set_xlabel("layer")
@@ -55,11 +56,11 @@ def _axes(axes: "Axes", document: Mapping[str, Any], title: str) -> None:
     _stages(axes, document["layers"])
 
 
-def _allowed(axes: "Axes", rows: Sequence[Mapping[str, Any]], side: str, label: str) -> None:
+def _allowed(axes: "Axes", rows: Sequence[Mapping[str, Any]], side: str, label: str, style: str) -> None:
     """The bound of the verdict; left out where an operator that only moves numbers may not err at all."""
     found = [(row["layer"], row[side]["floor"]) for row in rows if row[side] and row[side]["floor"] > LEAST]
     if found:
-        axes.plot(*zip(*found, strict=True), color=BAD, linewidth=1, label=label)
+        axes.plot(*zip(*found, strict=True), style, color=BAD, linewidth=1, markersize=3.5, label=label)
 
 
 def _other(document: Mapping[str, Any]) -> str:
@@ -76,9 +77,10 @@ def _marks(
     if not found:
         return
     numbers, errors = zip(*found, strict=True)
-    marks = axes.scatter(
-        numbers, [max(error, LEAST) for error in errors], s=9, c=colour, marker=mark, linewidths=0, label=label
-    )
+    least = min((error for error in errors if error > LEAST), default=1e-9)
+    edge = 10.0 ** (math.floor(math.log10(least)) - 0.5)
+    drawn = [max(error, edge) for error in errors]
+    marks = axes.scatter(numbers, drawn, s=9, c=colour, marker=mark, linewidths=0, alpha=0.85, label=label)
     marks.set_urls([f"#layer-{number}" for number in numbers])
 
 

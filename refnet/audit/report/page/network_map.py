@@ -13,11 +13,19 @@ Layer = Mapping[str, Any]
 def network_map(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every strip, in order; the first of a stage has a heading."""
     layers: Sequence[Layer] = document["layers"]
+    kernels = _kernels(document)
     wiring = [(layer["inputs"], [layer["output"]]) for layer in layers]
     found = strips(
-        [_drawn(layer) for layer in layers], wiring, [tensor["name"] for tensor in document["model"]["inputs"]]
+        [_drawn(layer, kernels.get(n)) for n, layer in enumerate(layers)],
+        wiring,
+        [tensor["name"] for tensor in document["model"]["inputs"]],
     )
     return list(_entries(found, layers))
+
+
+def _kernels(document: Mapping[str, Any]) -> dict[int, tuple[int, ...]]:
+    """{layer: extents of its filters}."""
+    return {row["layer"]: tuple(row["shape"][2:]) for row in document["weights"] if len(row["shape"]) == 4}
 
 
 def _entries(found: Sequence[Any], layers: Sequence[Layer]) -> Iterator[dict[str, Any]]:
@@ -46,16 +54,14 @@ def _extent(group: str, layers: Sequence[Layer]) -> str:
     return f"{said}, {units} unit{'s' if units != 1 else ''}" if units else said
 
 
-def _drawn(layer: Layer) -> Drawn:
+def _drawn(layer: Layer, kernel: tuple[int, ...] | None) -> Drawn:
     """What to write on a layer."""
     extents = layer["shape"]
-    kernel = layer["attributes"].get("kernel_shape")
     name = layer["name"] or layer["output"]
     return Drawn(
-        name=name,
         op=layer["op"],
         channels=extents[1] if len(extents) > 1 else None,
-        kernel=tuple(kernel) if isinstance(kernel, list) else None,
+        kernel=kernel,
         label=str(layer["unit"]) if layer["unit"] is not None and layer["part"] == "sum" else "",
         words=f"{_cut(name)}  {shape(extents[1:] or extents)}",
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refnet.audit.report.page.agreement_chart import stage
-from refnet.audit.report.page.text import MISSING, large, shape, share, short, whole
+from refnet.audit.report.page.text import MISSING, fixed, large, shape, share, short, whole
 
 AGREEMENT = ("Relative error beside float64", ["by", "gathered", "added here", "of allowance", "1 − cosine"])
 
@@ -38,7 +38,7 @@ def layer_records(document: Row) -> list[dict[str, Any]]:
                 "op": layer["op"],
                 "group": layer["group"] or "",
                 "what": _what(layer),
-                "shape": layer["shape"],
+                "extents": extents(layer),
                 "macs": layer["macs"],
                 "stored": sum(row["count"] for row in own),
                 "fast": _side(tensor, "fast"),
@@ -99,7 +99,7 @@ def _what(layer: Row) -> str:
 
 def _facts(layer: Row) -> list[list[str]]:
     """Shape, cost and what runs it."""
-    found = [["output", f"{shape(layer['shape'])}  {layer['output']}"]]
+    found = [["output", f"{extents(layer)}, {layer['output']}"]]
     if layer["macs"]:
         found.append(["multiply-adds", f"{large(layer['macs'])} for each image"])
     if layer["of_constants"]:
@@ -107,6 +107,12 @@ def _facts(layer: Row) -> list[list[str]]:
     else:
         found.append(["fast engine", layer["fast_step"] or "part of another step, or nothing to do"])
     return found
+
+
+def extents(layer: Row) -> str:
+    """The shape of the output, for one image; that of constants as it is."""
+    found = layer["shape"]
+    return shape(found if layer["of_constants"] or len(found) < 2 else found[1:])
 
 
 def _attribute(value: Any) -> str:
@@ -168,8 +174,8 @@ def _agreement(tensor: Row, document: Row) -> list[list[str]]:
         found = tensor[side]
         if found is None or found["verdict"] == "absent":
             continue
-        figures = ("relative_l2", "local_relative_l2", "excess", "one_minus_cosine")
-        lines.append([name, *(short(found.get(figure), 2) for figure in figures)])
+        errors = [short(found.get(figure), 2) for figure in ("relative_l2", "local_relative_l2")]
+        lines.append([name, *errors, fixed(found["excess"]), short(found["one_minus_cosine"], 2)])
     return lines
 
 

@@ -22,7 +22,7 @@ from refnet.audit.report.page.measures import measures
 from refnet.audit.report.page.network_map import network_map
 from refnet.audit.report.page.records import AGREEMENT, layer_records, panel, weight_flags
 from refnet.audit.report.page.strips import TRUNK, WIDTH
-from refnet.audit.report.page.text import all_visible, large, shape, share, short, visible, whole
+from refnet.audit.report.page.text import all_visible, fixed, large, shape, share, short, visible, whole
 from refnet.audit.statistics import BINS, LOWEST
 from refnet.errors import MissingExtraError
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _SECTIONS = (
     ("limits", "What it cannot claim"),
-    ("model", "The model"),
+    ("provenance", "Provenance"),
+    ("conformance", "Conformance"),
     ("findings", "Findings"),
     ("network", "The network"),
     ("layers", "Layers"),
@@ -39,7 +40,6 @@ _SECTIONS = (
     ("weights", "Weights"),
     ("evaluation", "Evaluation"),
     ("explained", "Explained pairs"),
-    ("made", "Provenance"),
 )
 _SEVERITIES = ("problem", "warning", "note")
 
@@ -88,6 +88,7 @@ def render(document: Mapping[str, Any]) -> str:
         map_width=WIDTH,
         trunk=TRUNK,
         records=records,
+        operator_counts=sorted(document["model"]["operators"].items(), key=lambda it: (-it[1], it[0])),
         operators=sorted({record["op"] for record in records}),
         groups=list(dict.fromkeys(record["group"] for record in records if record["group"])),
         sides=_sides(document),
@@ -120,7 +121,14 @@ def _environment() -> "Environment":
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        whole=whole, short=short, large=large, share=share, shape=shape, stage=stage, weight_flags=weight_flags
+        whole=whole,
+        fixed=fixed,
+        short=short,
+        large=large,
+        share=share,
+        shape=shape,
+        stage=stage,
+        weight_flags=weight_flags,
     )
     return environment
 

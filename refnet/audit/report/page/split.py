@@ -34,16 +34,14 @@ class Plan:
     ----------
     stretches : in the order of the graph; each begins where the one before ends.
     producers : {layer: the layers that feed it, `SOURCE` among them}
-    constants : {layer: its first reader}, of layers that no image changes.
     """
 
     stretches: tuple[Stretch, ...]
     producers: Mapping[int, tuple[int, ...]]
-    constants: Mapping[int, int]
 
 
 def split(layers: Sequence[tuple[Sequence[str], Sequence[str]]], inputs: Sequence[str]) -> Plan:
-    """Cut a graph.
+    """Cut a graph; layers that no image changes are left out.
 
     Parameters
     ----------
@@ -57,14 +55,9 @@ def split(layers: Sequence[tuple[Sequence[str], Sequence[str]]], inputs: Sequenc
         fed[n] = tuple(dict.fromkeys(made[name] for name in read if name in made))
         if changing.intersection(fed[n]):
             changing.add(n)
-    first_reader: dict[int, int] = {}
-    for n, sources in fed.items():
-        for source in sources:
-            first_reader.setdefault(source, n)
     flow = [n for n in fed if n in changing]
     producers = {n: tuple(source for source in fed[n] if source in changing) for n in flow}
-    constants = {n: first_reader[n] for n in fed if n not in changing and n in first_reader}
-    return Plan(tuple(_stretches(flow, producers)), producers, constants)
+    return Plan(tuple(_stretches(flow, producers)), producers)
 
 
 def _stretches(flow: Sequence[int], producers: Mapping[int, tuple[int, ...]]) -> list[Stretch]:

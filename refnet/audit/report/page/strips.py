@@ -8,15 +8,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from refnet.audit.report.page.split import SOURCE, Plan, Stretch, split
+from refnet.audit.report.page.split import Plan, Stretch, split
 
 WIDTH = 344
 TRUNK = 44  # where the trunk runs, from the left
 _FIRST = TRUNK + 26  # where branches begin
 _LAST = WIDTH - 14  # where they end at the latest
 _HEIGHT, _GAP, _STEP = 16, 5, 22  # of a block; between blocks; from one row to the next
+_TOP, _RETURN = 11.0, 14.0  # the middle of the first row; from the last row to where branches come back
 _RADIUS = 6  # of a sum, which is a circle, and of the corners of wires
-_NARROWEST, _WIDEST = 18, 38
+_NARROWEST, _WIDEST = 20, 38
 _SHORT = {
     "BatchNormalization": "BN",
     "PRelu": "PR",
@@ -44,17 +45,16 @@ _SHORT = {
 class Drawn:
     """What the picture needs to know of a layer."""
 
-    name: str
     op: str
     channels: int | None
     kernel: tuple[int, ...] | None
-    label: str  # beside the strip that the layer ends
+    label: str  # left of the strip that the layer ends
     words: str  # right of the layer where it is alone on its row
 
 
 @dataclass(frozen=True)
 class Block:
-    """A layer in the picture: a rounded box around (x, y), or a circle if `round`; `dot` if no image changes it."""
+    """A layer in the picture: a rounded box around (x, y), or a circle if `round`."""
 
     layer: int
     x: float
@@ -63,7 +63,6 @@ class Block:
     height: float
     text: str
     round: bool = False
-    dot: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,53 +88,53 @@ def strips(
     wiring, inputs : as `split` takes them
     """
     plan = split(wiring, inputs)
-    beside: dict[int, list[int]] = {}
-    for layer, reader in plan.constants.items():
-        beside.setdefault(reader, []).append(layer)
-    return [_strip(stretch, plan, layers, beside) for stretch in plan.stretches]
+    return [_strip(stretch, plan, layers) for stretch in plan.stretches]
 
 
-def _strip(stretch: Stretch, plan: Plan, layers: Sequence[Drawn], beside: Mapping[int, Sequence[int]]) -> Strip:
-    """Lay out one stretch: its trunk, its branches row by row, and the wire of every pair of layers."""
+def _strip(stretch: Stretch, plan: Plan, layers: Sequence[Drawn]) -> Strip:
+    """Lay out one stretch: branches in rows, the trunk beside them and the layer they end in below."""
     end = layers[stretch.end]
     trunk, branches = _trunk(stretch, plan)
+    blocks, down = _rows(branches, layers)
+    beside = _TOP + (_RETURN if branches else 0)
+    for layer in trunk:
+        blocks[layer] = _block(layer, layers[layer], TRUNK, beside)
+        beside += _HEIGHT + 4
+    down = max(down, beside)
+    joins = len(plan.producers[stretch.end]) > 1
+    last = Block(stretch.end, TRUNK, down, 2 * _RADIUS, 2 * _RADIUS, _text(end), round=True)
+    blocks[stretch.end] = last if joins else _block(stretch.end, end, TRUNK, down)
+    height = down + blocks[stretch.end].height / 2 + 3
+    whole = trunk or stretch.start in plan.producers[stretch.end]
+    return Strip(
+        height=height,
+        blocks=tuple(blocks[layer] for layer in sorted(blocks)),
+        wires=(f"M{TRUNK} {0 if whole else down:g}V{height:g}", *_wires(stretch, plan, blocks, frozenset(trunk))),
+        end=stretch.end,
+        label=end.label,
+        words="" if branches else end.words,
+    )
+
+
+def _rows(branches: Sequence[Sequence[int]], layers: Sequence[Drawn]) -> tuple[dict[int, Block], float]:
+    """The blocks of branches, a row each or more where they are long; and where the layer they end in may stand."""
     blocks: dict[int, Block] = {}
-    y = _HEIGHT / 2 + 3
+    y = _TOP
     for run in branches:
         x = float(_FIRST)
         for layer in run:
             width = _width(layers[layer])
             if x + width > _LAST:
                 x, y = float(_FIRST), y + _STEP
-            blocks[layer] = Block(layer, x + width / 2, y, width, _HEIGHT, _text(layers[layer]))
+            blocks[layer] = _block(layer, layers[layer], x + width / 2, y)
             x += width + _GAP
         y += _STEP
-    below = y - _STEP + 14 if branches else 0.0
-    down = _HEIGHT / 2 + 3 + (14 if branches else 0)
-    for layer in trunk:
-        blocks[layer] = Block(layer, TRUNK, down, _width(layers[layer]), _HEIGHT, _text(layers[layer]))
-        down += _HEIGHT + 4
-    down = max(down, below)
-    joins = len(plan.producers[stretch.end]) > 1
-    width = 2 * _RADIUS if joins else _width(end)
-    height = 2 * _RADIUS if joins else _HEIGHT
-    blocks[stretch.end] = Block(stretch.end, TRUNK, down, width, height, _text(end), round=joins)
-    wires = [f"M{TRUNK} 0V{down:g}", f"M{TRUNK} {down:g}V{down + height / 2 + 3:g}"]
-    if branches and not trunk and stretch.start not in plan.producers[stretch.end]:
-        wires = wires[1:]
-    wires += _wires(stretch, plan, blocks, frozenset(trunk))
-    placed = list(blocks.values())
-    for reader, block in blocks.items():
-        placed += [_dot(layer, block, n) for n, layer in enumerate(beside.get(reader, ()))]
-    alone = not branches
-    return Strip(
-        height=down + height / 2 + 3,
-        blocks=tuple(sorted(placed, key=lambda block: block.layer)),
-        wires=tuple(wires),
-        end=stretch.end,
-        label=end.label,
-        words=end.words if alone else "",
-    )
+    return blocks, y - _STEP + _RETURN if branches else _TOP
+
+
+def _block(number: int, layer: Drawn, x: float, y: float) -> Block:
+    """A box around a point."""
+    return Block(number, x, y, _width(layer), _HEIGHT, _text(layer))
 
 
 def _trunk(stretch: Stretch, plan: Plan) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
@@ -169,7 +168,7 @@ def _wires(stretch: Stretch, plan: Plan, blocks: Mapping[int, Block], trunk: fro
 def _out(block: Block) -> str:
     """From the trunk to the first layer of a branch."""
     left = block.x - block.width / 2
-    return f"M{TRUNK} {block.y - _RADIUS - 3:g}q0 {_RADIUS + 3} {_RADIUS + 3} {_RADIUS + 3}H{left:g}"
+    return f"M{TRUNK} 0V{block.y - _RADIUS - 3:g}q0 {_RADIUS + 3} {_RADIUS + 3} {_RADIUS + 3}H{left:g}"
 
 
 def _on(source: Block, block: Block) -> str:
@@ -187,12 +186,6 @@ def _back(source: Block, end: Block) -> str:
     return f"M{right:g} {source.y:g}h2q{r} 0 {r} {r}v{drop:g}q0 {r} -{r} {r}H{end.x + end.width / 2:g}"
 
 
-def _dot(layer: int, reader: Block, place: int) -> Block:
-    """A layer that no image changes, on the upper edge of the layer that reads it."""
-    left = reader.x - reader.width / 2 + 5
-    return Block(layer, left + 8 * place, reader.y - reader.height / 2, 6, 6, "", dot=True)
-
-
 def _width(layer: Drawn) -> float:
     """Wider where there are more channels: each doubling adds the same."""
     if not layer.channels or layer.channels < 1:
@@ -205,6 +198,3 @@ def _text(layer: Drawn) -> str:
     if layer.op == "Conv" and layer.kernel:
         return "×".join(map(str, layer.kernel))
     return _SHORT.get(layer.op, layer.op[:2])
-
-
-__all__ = ["SOURCE", "TRUNK", "WIDTH", "Block", "Drawn", "Strip", "strips"]

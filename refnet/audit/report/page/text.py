@@ -63,6 +63,17 @@ def short(value: float | None, digits: int = 3) -> str:
     return f"{mantissa}e{int(power)}"
 
 
+def fixed(value: float | None, decimals: int = 2) -> str:
+    """A number with as many decimals as its neighbours in a column.
+
+    Examples
+    --------
+    >>> fixed(0.2), fixed(3)
+    ('0.20', '3.00')
+    """
+    return MISSING if value is None else f"{value:,.{decimals}f}"
+
+
 def large(value: float | None, unit: str = "") -> str:
     """A large amount with a prefix in front of its unit.
 

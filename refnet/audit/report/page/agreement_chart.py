@@ -96,7 +96,7 @@ def _stages(axes: "Axes", layers: Sequence[Mapping[str, Any]]) -> None:
         if end - start > 12:
             middle = (start + end - 1) / 2
             axes.text(
-                middle, 0.02, stage(group), color=MUTED, ha="center", fontsize=8, transform=axes.get_xaxis_transform()
+                middle, 0.02, stage(group), color=MUTED, ha="center", fontsize=10, transform=axes.get_xaxis_transform()
             )
         start = end
 

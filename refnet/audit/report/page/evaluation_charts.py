@@ -9,7 +9,7 @@ from refnet.audit.report.page.chart import BAD, INK, LINE, OURS, THEIRS, as_svg,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIDE = 340
+_SIDE = 380
 _RATES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95)
 
 
@@ -118,4 +118,4 @@ def _threshold(axes: "Axes", value: float | None, words: str) -> None:
     if value is None or not math.isfinite(value):
         return
     axes.axvline(value, color=BAD, linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(value, 1.0, f" {words}", color=INK, fontsize=8, va="top", transform=axes.get_xaxis_transform())
+    axes.text(value, 1.0, f" {words}", color=INK, fontsize=10, va="top", transform=axes.get_xaxis_transform())

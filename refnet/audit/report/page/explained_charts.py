@@ -50,7 +50,7 @@ def robustness_chart(curves: Sequence[Mapping[str, Any]], threshold: float | Non
     """Similarity by the amount of each way of spoiling the first image: small charts with one scale of similarities."""
     columns = 3
     rows = -(-len(curves) // columns)
-    with drawing(name, 620, 130 * rows) as figure:
+    with drawing(name, 720, 160 * rows) as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         lowest = min(0.0, *(value for curve in curves for value in curve["similarities"]))
         for axes, curve in zip(grid.flat, curves, strict=False):
@@ -69,7 +69,7 @@ def robustness_chart(curves: Sequence[Mapping[str, Any]], threshold: float | Non
 
 def units_chart(units: Sequence[Mapping[str, Any]], name: str) -> str:
     """By how much the similarity changes when a residual unit is left out: a bar each, in the order of the network."""
-    with drawing(name, 620, 150) as figure:
+    with drawing(name, 720, 190) as figure:
         axes = figure.subplots()
         changes = [unit["change"] for unit in units]
         colours = [OURS if change < 0 else THEIRS for change in changes]

@@ -145,7 +145,7 @@
     });
   }
 
-  // ---- histograms: bins are powers of two on either side of zero
+  // ---- histograms: bins begin at powers of two on either side of zero, which has what is smaller than all of them
 
   const { bins, lowest } = data.histogram;
   const middle = (bins - 1) / 2;
@@ -153,8 +153,7 @@
   const superscript = (n) => String(n).replace(/[-0-9]/g, (it) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(it)]);
   const binName = (bin) => {
     if (bin === middle) return "0";
-    const low = bin === middle - 1 || bin === middle + 1;
-    return `${bin < middle ? "−" : ""}${low ? "<" : ""}2${superscript(power(bin) + (low ? 1 : 0))}`;
+    return `${bin < middle ? "−" : ""}2${superscript(power(bin))}`;
   };
 
   function histogram([first, counts], words) {

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from refnet.audit.report.page.chart import BAD, FAINT, MUTED, OURS, THEIRS, as_svg, drawing, logarithmic
+from refnet.audit.report.page.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ def agreement_chart(document: Mapping[str, Any]) -> str:
     compared = [row for row in tensors if row["kind"] == "data"]
     if not any(row[side] and row[side]["relative_l2"] is not None for row in compared for side, _, _ in _SIDES):
         return ""
-    titles = {f"#layer-{row['layer']}": row["name"] for row in compared}
+    titles = {f"#layer-{row['layer']}": visible(row["name"]) for row in compared}
     local = any(row["other"] and row["other"]["local_relative_l2"] is not None for row in compared)
     with drawing("agreement", 940, 440 if local else 250) as figure:
         whole, *own = figure.subplots(2 if local else 1, 1, sharex=True, squeeze=False)[:, 0]
@@ -66,7 +67,7 @@ def _allowed(axes: "Axes", rows: Sequence[Mapping[str, Any]], side: str, label: 
 def _other(document: Mapping[str, Any]) -> str:
     """The name of the other runtime."""
     other = document["agreement"]["other"]
-    return str(other["name"]) if other else ""
+    return visible(other["name"]) if other else ""
 
 
 def _marks(

@@ -10,7 +10,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refnet.errors import MissingExtraError
 
@@ -25,7 +25,7 @@ _VARIABLES = {
     INK: "--ink", MUTED: "--muted", LINE: "--line", FAINT: "--sunken",
     OURS: "--ours", THEIRS: "--theirs", BAD: "--bad", GOOD: "--good",
 }  # fmt: skip
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",

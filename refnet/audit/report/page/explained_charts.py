@@ -16,6 +16,7 @@ from PIL import Image
 from refnet.audit.explain.occlusion import Occlusion
 from refnet.audit.explain.picture import over_face
 from refnet.audit.report.page.chart import BAD, LINE, MUTED, OURS, THEIRS, as_svg, drawing
+from refnet.audit.report.page.text import visible
 from refnet.graph import Array
 
 
@@ -57,8 +58,8 @@ def robustness_chart(curves: Sequence[Mapping[str, Any]], threshold: float | Non
             axes.plot(curve["amounts"], curve["similarities"], "o-", color=OURS, markersize=3, linewidth=1.3)
             if threshold is not None:
                 axes.axhline(threshold, color=BAD, linewidth=1, linestyle=(0, (4, 3)))
-            axes.set_title(curve["way"])
-            axes.set_xlabel(curve["unit"])
+            axes.set_title(visible(curve["way"]))
+            axes.set_xlabel(visible(curve["unit"]))
             axes.set_ylim(lowest, 1.02)
         for axes in list(grid.flat)[len(curves) :]:
             axes.set_axis_off()

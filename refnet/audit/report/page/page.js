@@ -87,7 +87,8 @@
 
   if (table) {
     byId("layer-controls").hidden = false;
-    for (const id of ["search", "filter-op", "filter-group", "filter-state"]) byId(id).addEventListener("input", filter);
+    byId("search").addEventListener("input", filter);
+    for (const id of ["filter-op", "filter-group", "filter-state"]) byId(id).addEventListener("change", filter);
     filter();
     table.tBodies[0].addEventListener("click", (event) => {
       const row = event.target.closest("tr");
@@ -129,7 +130,7 @@
 
   if (map) {
     byId("map-controls").hidden = false;
-    byId("measure").addEventListener("input", (event) => colour(event.target.value));
+    byId("measure").addEventListener("change", (event) => colour(event.target.value));
     colour(byId("measure").value);
     blocks.forEach((block, place) => block.setAttribute("tabindex", place ? "-1" : "0"));
     map.addEventListener("focusin", (event) => {

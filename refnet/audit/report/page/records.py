@@ -7,6 +7,8 @@ JSON and is drawn by `page.js`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from refnet.audit.report.page.agreement_chart import stage
 from refnet.audit.report.page.text import MISSING, fixed, large, shape, share, short, whole
 
@@ -119,11 +121,13 @@ def _attribute(value: Any) -> str:
     """An attribute's value."""
     if isinstance(value, list):
         return ", ".join(_attribute(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and float(np.float32(value)) == value:
+        return str(np.float32(value))  # 2e-05, and not the digits of that float32 in float64
+    return str(value)
 
 
 def _state(tensor: Row | None) -> str:
-    """ "departs" if either side does; "agrees" if one was compared; else "absent"."""
+    """Departs if either side does; agrees if one was compared; else absent."""
     verdicts = [
         tensor[side]["verdict"] for side in ("fast", "other") if tensor is not None and tensor[side] is not None
     ]

@@ -22,7 +22,7 @@ from refnet.audit.report.page.measures import measures
 from refnet.audit.report.page.network_map import network_map
 from refnet.audit.report.page.records import AGREEMENT, layer_records, panel, weight_flags
 from refnet.audit.report.page.strips import TRUNK, WIDTH
-from refnet.audit.report.page.text import all_visible, fixed, large, shape, share, short, visible, whole
+from refnet.audit.report.page.text import all_visible, fixed, large, moment, shape, share, short, visible, whole
 from refnet.audit.statistics import BINS, LOWEST
 from refnet.errors import MissingExtraError
 
@@ -120,16 +120,8 @@ def _environment() -> "Environment":
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(
-        whole=whole,
-        fixed=fixed,
-        short=short,
-        large=large,
-        share=share,
-        shape=shape,
-        stage=stage,
-        weight_flags=weight_flags,
-    )
+    said = (whole, fixed, moment, short, large, share, shape, stage, weight_flags)
+    environment.globals.update({function.__name__: function for function in said})
     return environment
 
 

@@ -1,9 +1,14 @@
 """How the page writes what it is given: hostile text made visible, and numbers as people read them."""
 
 import unicodedata
+from datetime import UTC, datetime
 from typing import Any
 
 MISSING = "–"
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 
 
@@ -107,6 +112,18 @@ def share(value: float | None) -> str:
     if value < 0.001:
         return "< 0.1 %"
     return "> 99.9 %" if value > 0.999 else f"{100 * value:.1f} %"
+
+
+def moment(text: str) -> str:
+    """A time as people read it, to the minute.
+
+    Examples
+    --------
+    >>> moment("2026-01-02T03:04:05+00:00")
+    '2 January 2026, 03:04 UTC'
+    """
+    at = datetime.fromisoformat(text).astimezone(UTC)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
 
 
 def shape(value: Any) -> str:

@@ -57,7 +57,9 @@ def test_the_real_network_is_49_units_between_a_stem_and_a_head(narrow: Graph) -
 
     units = [stretch for stretch in stretches if stretch.branches]
     assert len(units) == 49
-    assert [len(stretch.branches) for stretch in units].count(2) == 4  # the first of each stage has a shortcut of its own
+    assert [len(stretch.branches) for stretch in units].count(
+        2
+    ) == 4  # the first of each stage has a shortcut of its own
     assert {len(stretch.branches[0]) for stretch in units} == {6}
     assert all(narrow.nodes[stretch.end].op == "Add" for stretch in units)
 

@@ -1,6 +1,5 @@
 """Error rates and similarities of pairs: ROC, DET, histograms, and what lies between the ends of an interval."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -95,16 +94,17 @@ def similarity_chart(evaluation: Mapping[str, Any]) -> str:
     edges: Sequence[float] = found["edges"]
     with drawing("similarities", _SIDE, _SIDE * 0.9) as figure:
         axes = figure.subplots()
-        seen: list[int] = []
+        threshold = next((point["threshold"] for point in reversed(evaluation["summary"]["points"])), None)
+        ends = [] if threshold is None else [threshold]
         for kind, colour in (("impostor", THEIRS), ("genuine", OURS)):
             counts = found[kind]
-            total = sum(counts) or 1
-            axes.stairs([count / total for count in counts], edges, color=colour, fill=True, alpha=0.22, linewidth=0)
-            axes.stairs([count / total for count in counts], edges, color=colour, linewidth=1.4, label=f"{kind} pairs")
-            seen += [place for place, count in enumerate(counts) if count]
-        axes.set_xlim(edges[max(0, min(seen) - 1)], edges[min(len(edges) - 1, max(seen) + 2)])
-        for point in evaluation["summary"]["points"][-1:]:
-            _threshold(axes, point["threshold"], f"FMR {point['far']:.2g}")
+            shares = [count / (sum(counts) or 1) for count in counts]
+            axes.stairs(shares, edges, color=colour, fill=True, alpha=0.22, linewidth=0)
+            axes.stairs(shares, edges, color=colour, linewidth=1.4, label=f"{kind} pairs")
+            ends += [edges[place + side] for place, count in enumerate(counts) if count for side in (0, 1)]
+        axes.set_xlim(min(ends) - 0.05, max(ends) + 0.05)
+        if threshold is not None:
+            _threshold(axes, threshold, f"FMR {evaluation['summary']['points'][-1]['far']:.2g}")
         axes.set_ylim(bottom=0)
         axes.set_xlabel("similarity")
         axes.set_ylabel("share of pairs")
@@ -113,9 +113,8 @@ def similarity_chart(evaluation: Mapping[str, Any]) -> str:
         return as_svg(figure, "similarities", "Histograms of the similarity of genuine and of impostor pairs")
 
 
-def _threshold(axes: "Axes", value: float | None, words: str) -> None:
+def _threshold(axes: "Axes", value: float, words: str) -> None:
     """An upright line with its name."""
-    if value is None or not math.isfinite(value):
-        return
     axes.axvline(value, color=BAD, linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(value, 1.0, f" {words}", color=INK, fontsize=10, va="top", transform=axes.get_xaxis_transform())
+    named = axes.text(value, 1.0, f" {words}", color=INK, fontsize=10, va="top", transform=axes.get_xaxis_transform())
+    named.set_in_layout(False)

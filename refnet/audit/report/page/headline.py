@@ -42,7 +42,7 @@ def _sentence(document: Mapping[str, Any], problems: int) -> str:
     agreement = document["agreement"]
     asked = sum(result["status"] != "skipped" for result in document["findings"]["results"])
     found = f"{problems} problem{'s' if problems != 1 else ''}" if problems else "no problem"
-    doctor = f"{asked} checks found {found}"
+    doctor = f"{asked} check{'s' if asked != 1 else ''} found {found}"
     sides = [side for side in (agreement["fast"], agreement["other"]) if side]
     bad = [side for side in sides if not side["agrees"]]
     if bad:

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from jinja2 import UndefinedError
@@ -108,7 +109,7 @@ def test_headings_are_in_order_pictures_have_words_and_tables_captions_and_scope
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     main = levels[levels.index(1) :]
     assert main.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(main, main[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(main))
     assert all(it.get("alt") for it in page.all("img"))
     assert all(it.get("aria-label") for it in page.all("svg"))
     assert len(page.all("caption")) == len(page.all("table"))

@@ -42,7 +42,11 @@ def _maps(pair: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if covered is not None:
         png, scale = map_png(face, occlusion_values(maps["occlusion"], *integrated.shape))
         below = covered["squares_below_threshold"]
-        crossing = "" if below is None else f"; {below} of {covered['squares']} squares bring it below the threshold"
+        crossing = (
+            ""
+            if below is None or pair["similarity"] < pair["threshold"]
+            else f"; {below} of {covered['squares']} squares bring it below the threshold"
+        )
         yield {
             "png": png,
             "alt": "Occlusion map over the first face",
@@ -65,8 +69,10 @@ def _lost(pair: Mapping[str, Any]) -> str:
     curves = pair["robustness"]
     if not curves or pair["threshold"] is None:
         return "Similarity over the amount of each way of spoiling the first image."
+    if pair["similarity"] < pair["threshold"]:
+        return "The dashed line is the threshold; the pair is below it to begin with."
     lost = [
-        f"{curve['way']} ({short(curve['below_threshold_at'])} {curve['unit']})"
+        f"{curve['way']} at {short(curve['below_threshold_at'])} ({curve['unit']})"
         for curve in curves
         if curve["below_threshold_at"] is not None
     ]

@@ -122,19 +122,28 @@ def _rows(branches: Sequence[Sequence[int]], layers: Sequence[Drawn]) -> tuple[d
     y = _TOP
     for run in branches:
         x = float(_FIRST)
-        for layer in run:
-            width = _width(layers[layer])
+        for layer, width in zip(run, _widths([layers[layer] for layer in run]), strict=True):
             if x + width > _LAST:
                 x, y = float(_FIRST), y + _STEP
-            blocks[layer] = _block(layer, layers[layer], x + width / 2, y)
+            blocks[layer] = _block(layer, layers[layer], x + width / 2, y, width)
             x += width + _GAP
         y += _STEP
     return blocks, y - _STEP + _RETURN if branches else _TOP
 
 
-def _block(number: int, layer: Drawn, x: float, y: float) -> Block:
+def _widths(run: Sequence[Drawn]) -> list[float]:
+    """The widths of a run's blocks: narrowed to fit one row, if the narrowest would."""
+    widths = [_width(layer) for layer in run]
+    room = _LAST - _FIRST - _GAP * (len(run) - 1)
+    if sum(widths) <= room or room < _NARROWEST * len(run):
+        return widths
+    spare = (room - _NARROWEST * len(run)) / (sum(widths) - _NARROWEST * len(run))
+    return [_NARROWEST + spare * (width - _NARROWEST) for width in widths]
+
+
+def _block(number: int, layer: Drawn, x: float, y: float, width: float | None = None) -> Block:
     """A box around a point."""
-    return Block(number, x, y, _width(layer), _HEIGHT, _text(layer))
+    return Block(number, x, y, width or _width(layer), _HEIGHT, _text(layer))
 
 
 def _trunk(stretch: Stretch, plan: Plan) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
@@ -172,10 +181,14 @@ def _out(block: Block) -> str:
 
 
 def _on(source: Block, block: Block) -> str:
-    """From one layer to the next: straight in a row, else in a curve."""
+    """From one layer to the next: straight in a row, between rows to the beginning of the next, else in a curve."""
     right, left = source.x + source.width / 2, block.x - block.width / 2
     if source.y == block.y and right <= left:
         return f"M{right:g} {source.y:g}H{left:g}"
+    if block.y - source.y == _STEP and left == _FIRST:
+        half, r = _STEP / 2 - 3, 3
+        turn = f"q{r} 0 {r} {r}v{half - r:g}q0 {r} -{r} {r}"
+        return f"M{right:g} {source.y:g}h2{turn}H{left - 4:g}q-{r} 0 -{r} {r}v{half - r:g}q0 {r} {r} {r}h4"
     return f"M{right:g} {source.y:g}C{right + 18:g} {source.y:g} {left - 18:g} {block.y:g} {left:g} {block.y:g}"
 
 

@@ -32,6 +32,7 @@ _COMMANDS = {
     "threshold": "One threshold in every convention of the field.",
     "evaluate": "Accuracy on labelled pairs: the published protocols, and rates with intervals.",
     "validate": "Prove every tensor against onnxruntime or a saved trace.",
+    "audit": "Everything about a model on one page: provenance, agreement, weights, findings, accuracy.",
     "doctor": "Which of the mistakes people make with these models has been made here.",
     "diff": "Where two models differ: structure, weights, behaviour.",
     "explain": "What in a face carries its similarity to another.",

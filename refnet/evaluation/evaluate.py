@@ -26,7 +26,10 @@ MIXTURE = 0.01  # how far the share of genuine pairs may be from a half before t
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results by protocol, the summary, published figures of the model's card, and by protocol what to keep in mind."""
+    """Results by protocol, the summary, published figures of the model's card, and by protocol what to keep in mind.
+
+    `similarities` (P,) are those of the pairs, which the summary and the curve are made of.
+    """
 
     pairs: str
     count: int
@@ -36,11 +39,12 @@ class Evaluation:
     published: tuple[Published, ...]
     cautions: Mapping[str, str]
     curve: Roc
+    similarities: Array
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the curve is not among them."""
+        """Plain values; the curve and the similarities are not among them."""
         said = asdict(self)
-        del said["curve"]
+        del said["curve"], said["similarities"]
         result: dict[str, Any] = _plain(said)
         return result
 
@@ -103,6 +107,7 @@ def evaluate(
         published=beside_published(card, pairs.name, len(pairs.same), results) if card else (),
         cautions=_cautions(pairs.same, results),
         curve=curve,
+        similarities=similarities,
     )
 
 

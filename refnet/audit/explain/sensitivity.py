@@ -81,6 +81,7 @@ def integrated_gradients(
     other: Array,
     baseline: Array,
     on_step: Callable[[], object] = lambda: None,
+    most_points: int = MOST_POINTS,
 ) -> Attribution:
     """Attribute the change of similarity from a baseline to an image to the pixels.
 
@@ -88,7 +89,7 @@ def integrated_gradients(
 
     How the similarity changes over a panel is known from its ends, and so is the error of its sum. The panel with the
     largest error is halved until the errors, none of them cancelling another, come to less than one percent of the whole
-    change, or `MOST_POINTS` gradients are taken. It goes where it is needed: a face stands out of grey early on the
+    change, or `most_points` gradients are taken. It goes where it is needed: a face stands out of grey early on the
     path, and there the similarity changes.
 
     Parameters
@@ -97,6 +98,7 @@ def integrated_gradients(
     pixels, baseline : (3, H, W), 0..255
     other : (D,)
     on_step : called after each gradient
+    most_points : gradients to take at most; five are taken at least
     """
     end_image, start_image = np.asarray(pixels, np.float64), np.asarray(baseline, np.float64)
     path = end_image - start_image
@@ -113,7 +115,7 @@ def integrated_gradients(
     first, middle, last = at(0.0), at(0.5), at(1.0)
     found, points = panels(first, middle, last), 5
     allowed = COMPLETE_WITHIN * abs(last.similarity - first.similarity)
-    while sum(panel.error for panel in found) > allowed and points + 2 <= MOST_POINTS:
+    while sum(panel.error for panel in found) > allowed and points + 2 <= most_points:
         worst = max(range(len(found)), key=lambda n: found[n].error)
         halved = found.pop(worst)
         found += panels(halved.left, halved.middle, halved.right)

@@ -1,1 +1,1 @@
-"""The audit's report: everything that is known of a model in one document, and the page that shows it."""
+"""The audit of one model as a document: everything refnet can find out about it, in plain values with a schema."""

@@ -95,7 +95,7 @@ def _strip(stretch: Stretch, plan: Plan, layers: Sequence[Drawn]) -> Strip:
     """Lay out one stretch: branches in rows, the trunk beside them and the layer they end in below."""
     end = layers[stretch.end]
     trunk, branches = _trunk(stretch, plan)
-    blocks, down = _rows(branches, layers)
+    blocks, down = _rows(branches, layers, plan)
     beside = _TOP + (_RETURN if branches else 0)
     for layer in trunk:
         blocks[layer] = _block(layer, layers[layer], TRUNK, beside)
@@ -116,13 +116,17 @@ def _strip(stretch: Stretch, plan: Plan, layers: Sequence[Drawn]) -> Strip:
     )
 
 
-def _rows(branches: Sequence[Sequence[int]], layers: Sequence[Drawn]) -> tuple[dict[int, Block], float]:
+def _rows(branches: Sequence[Sequence[int]], layers: Sequence[Drawn], plan: Plan) -> tuple[dict[int, Block], float]:
     """The blocks of branches, a row each or more where they are long; and where the layer they end in may stand."""
     blocks: dict[int, Block] = {}
     y = _TOP
     for run in branches:
-        x = float(_FIRST)
-        for layer, width in zip(run, _widths([layers[layer] for layer in run]), strict=True):
+        widths = _widths([layers[layer] for layer in run])
+        fed = [blocks[layer].x + blocks[layer].width / 2 for layer in plan.producers[run[0]] if layer in blocks]
+        x = max(fed, default=_FIRST - _STEP) + _STEP  # right of what feeds it
+        if x + sum(widths) + _GAP * (len(run) - 1) > _LAST:
+            x = float(_FIRST)
+        for layer, width in zip(run, widths, strict=True):
             if x + width > _LAST:
                 x, y = float(_FIRST), y + _STEP
             blocks[layer] = _block(layer, layers[layer], x + width / 2, y, width)

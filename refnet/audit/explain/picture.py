@@ -76,13 +76,29 @@ def _shown(pixels: Array) -> Image.Image:
 
 
 def _map(pixels: Array, values: Array, words: str) -> Tile:
-    """Values in colour over a grey face: above zero blue, below red."""
+    """A map as a tile."""
+    blended, scale = over_face(pixels, values)
+    return _shown(blended), f"{words}; full colour {scale:.2g}"
+
+
+def over_face(pixels: Array, values: Array) -> tuple[Array, float]:
+    """Values in colour over a grey face: above zero blue, below red.
+
+    Parameters
+    ----------
+    pixels : (3, H, W) uint8
+    values : (H, W) float64
+
+    Returns
+    -------
+    (3, H, W) uint8, and the size of value that has the full colour.
+    """
     scale = float(np.quantile(np.abs(values), _ROUGHEST)) or 1.0
     strength = np.clip(np.abs(values) / scale, 0, 1)[..., np.newaxis]
     grey = 0.5 * pixels.mean(axis=0)[..., np.newaxis]
     colour = np.where(values[..., np.newaxis] > 0, _ALIKE, _UNLIKE)
     blended = np.rint((1 - strength) * grey + strength * colour).astype(np.uint8)
-    return _shown(blended.transpose(2, 0, 1)), f"{words}; full colour {scale:.2g}"
+    return blended.transpose(2, 0, 1), scale
 
 
 def _curve(curve: Curve, threshold: float | None) -> Tile:

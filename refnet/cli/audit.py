@@ -192,7 +192,9 @@ def _write(document: dict[str, Any], output: Path) -> None:
         texts.insert(0, render(document))
     with ExitStack() as files:
         for place, text in zip(_places(output), texts, strict=True):
-            files.enter_context(replacing(place)).write(text.encode())
+            file = files.enter_context(replacing(place))
+            file.write(text.encode())
+            file.flush()  # a full disk shows itself before either has its name
 
 
 def _say(result: Audit, output: Path) -> None:

@@ -8,6 +8,7 @@ pictures that are part of the page; a browser that reads it asks no one for anyt
 import base64
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -23,7 +24,6 @@ from refnet.audit.report.page.network_map import network_map
 from refnet.audit.report.page.records import AGREEMENT, layer_records, panel, weight_flags
 from refnet.audit.report.page.strips import TRUNK, WIDTH
 from refnet.audit.report.page.text import all_visible, fixed, large, moment, shape, share, short, visible, whole
-from refnet.audit.statistics import BINS, LOWEST
 from refnet.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def render(document: Mapping[str, Any]) -> str:
     told = {
         "layers": [panel(record) for record in records],
         "measures": chosen,
-        "histogram": {"bins": BINS, "lowest": LOWEST},
+        "histogram": _bins(document),
         "agreementTable": AGREEMENT,
     }
     pairs = [
@@ -123,6 +123,12 @@ def _environment() -> "Environment":
     said = (whole, fixed, moment, short, large, share, shape, stage, weight_flags)
     environment.globals.update({function.__name__: function for function in said})
     return environment
+
+
+def _bins(document: Mapping[str, Any]) -> dict[str, int]:
+    """How many bins histograms have, and the power of two at which those above zero begin."""
+    edges = document["histogram_edges"]
+    return {"bins": len(edges) + 1, "lowest": round(math.log2(min(edge for edge in edges if edge > 0)))}
 
 
 def _asset(name: str) -> str:

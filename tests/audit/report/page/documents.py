@@ -138,6 +138,7 @@ def hostile() -> dict[str, Any]:
     found["findings"]["results"].append(
         _result(ALERT, "found", [_finding("problem", ALERT, [(ENDS_SCRIPT, LINES, REVERSED)])])
     )
+    found["findings"] |= {"healthy": False, "problems": 1}
     found["evaluation"]["pairs"] = ALERT
     found["evaluation"]["summary"]["groups"][0]["group"] = ENDS_SCRIPT
     found["evaluation"]["summary"]["groups"][1]["group"] = QUOTES

@@ -3,8 +3,9 @@
 import json as json_text
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -17,11 +18,12 @@ from refnet.audit.report.document import audit as make_document
 from refnet.audit.report.evaluated import Evaluated, evaluated
 from refnet.audit.report.fed import Fed, fed_images, fed_pairs, fed_samples
 from refnet.audit.report.made import Circumstances, Stopwatch
+from refnet.audit.report.page.extra import check_extra
 from refnet.bench.machine import installed, machine
 from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import aligned_crops
 from refnet.bulk.sources import image_names
-from refnet.cli.console import print_json, progress, say
+from refnet.cli.console import print_json, printable, progress, say
 from refnet.cli.options import (
     ALIGNED,
     CacheFlag,
@@ -40,6 +42,7 @@ from refnet.network import Network
 
 FLOAT64_IMAGES = 2
 EXPLAINED = 2
+SUFFIXES = (".html", ".json")
 PACKAGES = ("numpy", "numba", "onnx", "onnxruntime", "openvino", "Pillow")
 
 
@@ -60,16 +63,16 @@ def audit(
     cache: CacheFlag = True,
     json: JsonFlag = False,
 ) -> int:
-    """Write a report on a model: FILE.html, and FILE.json beside it.
+    """Write a report on a model: FILE.html, a page that needs nothing but a browser, and FILE.json beside it.
 
-    Exit status 1 if the doctor finds a problem, or a tensor departs from float64; the report is written all the same.
+    Exit status 1 if the doctor finds a problem or a tensor departs; the report is written all the same.
 
     Parameters
     ----------
     model
         Model file or a card's name. Default: $REFNET_MODEL, else the cached arcfaceresnet100-8.
     output
-        FILE.html; the same in JSON goes to FILE.json.
+        FILE.html, and the same in JSON goes to FILE.json; or FILE.json, for the JSON alone.
     images
         Aligned face crops, or with --faces photographs: files, folders, patterns. Default: the images of --pairs, else
         the sample portraits.
@@ -102,7 +105,7 @@ def audit(
     )
     versions = {name: installed(name) for name in PACKAGES}
     result = make_document(asked, Circumstances(_command(), machine(), versions), watch, progress)
-    _write(result, output)
+    _write(result.document, output)
     _say(result, output)
     if json:
         print_json(result.document)
@@ -120,10 +123,12 @@ def _check(
     resamples: int,
 ) -> None:
     """Refuse what cannot be meant, before any work is done."""
-    if output.suffix.lower() != ".html":
-        raise UsageError(f"cannot write {output}: the suffix is {output.suffix!r}; expected .html")
-    for place in (output, output.with_suffix(".json")):
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"cannot write {output}: the suffix is {output.suffix!r}; expected {' or '.join(SUFFIXES)}")
+    for place in _places(output):
         check_place(place)
+    if _is_page(output):
+        check_extra()
     if pair_images is not None and pairs is None:
         raise UsageError("--pair-images is the folder of the images that --pairs names; give --pairs too")
     if how is not None and not images:
@@ -169,10 +174,27 @@ def _command() -> list[str]:
     return ["refnet", *sys.argv[1:]] if called else []
 
 
-def _write(result: Audit, output: Path) -> None:
-    """The document."""
-    with replacing(output.with_suffix(".json")) as file:
-        file.write((json_text.dumps(result.document, separators=(",", ":")) + "\n").encode())
+def _is_page(output: Path) -> bool:
+    return output.suffix.lower() == ".html"
+
+
+def _places(output: Path) -> list[Path]:
+    """The files to write."""
+    return [output, output.with_suffix(".json")] if _is_page(output) else [output]
+
+
+def _write(document: dict[str, Any], output: Path) -> None:
+    """The page and the JSON, both or neither."""
+    texts = [json_text.dumps(document, separators=(",", ":")) + "\n"]
+    if _is_page(output):
+        from refnet.audit.report.page.render import render  # an extra
+
+        texts.insert(0, render(document))
+    with ExitStack() as files:
+        for place, text in zip(_places(output), texts, strict=True):
+            file = files.enter_context(replacing(place))
+            file.write(text.encode())
+            file.flush()  # a full disk shows itself before either has its name
 
 
 def _say(result: Audit, output: Path) -> None:
@@ -180,9 +202,9 @@ def _say(result: Audit, output: Path) -> None:
     made, findings, agreement = (result.document[name] for name in ("made", "findings", "agreement"))
     for name in ("fast", "other"):
         if agreement[name] is not None:
-            say(agreement[name]["summary"])
+            say(printable(agreement[name]["summary"]))
     say(f"doctor: {findings['problems']} problems, {findings['warnings']} warnings, {findings['notes']} notes")
     slowest = sorted(made["parts"], key=lambda part: -part["seconds"])
     where = ", ".join(f"{part['what']} {part['seconds']:.1f} s" for part in slowest if part["seconds"] >= 0.1)
     say(f"{made['seconds']:.1f} s ({where}), {made['peak_mib']:,} MiB at most")
-    say(f"{output.with_suffix('.json')}: {output.with_suffix('.json').stat().st_size / 1e6:.1f} MB")
+    say(" and ".join(f"{printable(str(place))} ({place.stat().st_size / 1e6:.1f} MB)" for place in _places(output)))

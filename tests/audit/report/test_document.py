@@ -1,0 +1,104 @@
+"""The document as a whole: it can be written whatever is in it, and says what it does not know."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from refnet.audit.report.document import Asked, Audit, audit, written
+from refnet.audit.report.fed import Fed, fed_samples
+from refnet.audit.report.made import Circumstances
+from refnet.errors import UsageError
+from refnet.network import Network
+from refnet.zoo.samples import sample_crops
+from tests.audit.doctor.patients import rewritten, small
+from tests.audit.report.audited import audited, complaints
+
+HOSTILE = ("</script><b>", "<img src=x onerror=alert(1)>", "two\nlines\tand \u202eright to left\u202c", "\x00\x1b[31m")
+
+
+def test_a_document_is_plain_json(document: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_clean_audit_has_neither_problem_nor_departure(small_audit: Audit) -> None:
+    assert small_audit.clean
+    problem = dict(small_audit.document, findings={"healthy": False})
+    assert not Audit(problem).clean
+    departure = dict(small_audit.document, agreement={"agrees": False})
+    assert not Audit(departure).clean
+
+
+def test_synthetic_weights_and_what_is_absent_are_said(document: dict[str, Any]) -> None:
+    assert document["model"]["synthetic"].startswith("synthetic weights")
+    assert document["limits"][0].startswith("The weights are synthetic")
+    assert document["evaluation"] is None
+    said = " ".join(document["notes"])
+    assert "drawn for refnet" in said
+    assert "accuracy was not measured" in said
+    assert "No pair was explained" in said
+    assert "Whether the model tells persons apart was not measured." in document["limits"]
+
+
+def test_fewer_images_in_float64_than_were_given_are_said(small_path: Path) -> None:
+    told = audited(small_path, other=False, images=1).document
+    assert told["agreement"]["images"] == ["sample_a.png"]
+    assert any("for the first 1 of 2 images" in note for note in told["notes"])
+
+
+def test_hostile_names_of_nodes_and_files_come_through_as_they_are(tmp_path: Path) -> None:
+    renamed = {
+        "conv0": HOSTILE[0],
+        "bn0": HOSTILE[1],
+        "relu0": '\' onload="x" {{7*7}}',
+    }  # readers refuse control characters
+
+    def edit(model: onnx.ModelProto) -> None:
+        for node in model.graph.node:
+            node.name = renamed.get(node.name, node.name)
+            for names in (node.input, node.output):
+                for n, name in enumerate(names):
+                    names[n] = renamed.get(name, name)
+
+    path = rewritten(small(), tmp_path / "<img src=x onerror=alert(1)>.onnx", edit).path
+    crops = sample_crops()
+    fed = Fed(crops, (HOSTILE[1] + ".png", "\udcff\u202egnp.\n.png"), "pictures", (f"Left out: {HOSTILE[2]}",))
+    told = audited(path, other=False, fed=fed).document
+    assert complaints(told) == []
+    json.dumps(told).encode("utf-8")
+    assert {row["name"] for row in told["layers"]} >= set(renamed.values())
+    assert {row["name"] for row in told["tensors"]} >= set(renamed.values())
+    assert told["model"]["file"] == "<img src=x onerror=alert(1)>.onnx"
+    assert told["agreement"]["images"] == [HOSTILE[1] + ".png", "\\udcff\u202egnp.\n.png"]
+    assert f"Left out: {HOSTILE[2]}" in told["notes"]
+
+
+def test_what_json_and_utf8_cannot_hold_is_written_otherwise() -> None:
+    told = written({"a": (1.5, float("nan"), float("inf")), "\udc80": ["\udcffx", {"b": None}], "c": True})
+    assert told == {"a": [1.5, None, None], "\\udc80": ["\\udcffx", {"b": None}], "c": True}
+
+
+def test_a_network_that_was_read_from_no_file_is_refused() -> None:
+    network = Network(small())
+    asked = Asked(network, fed_samples(network), 1, None, None, explain=0)
+    with pytest.raises(UsageError, match="was not read from a file"):
+        audit(asked, Circumstances())
+
+
+def test_figures_do_not_depend_on_how_many_images_are_taken_at_once(
+    small_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops = np.concatenate([sample_crops(), sample_crops()[..., ::-1]])
+    fed = Fed(crops, ("a", "b", "c", "d"), "samples", ())
+    rows = []
+    for count in (1, 4):
+        monkeypatch.setattr("refnet.audit.report.agreement.IMAGES", count)
+        rows.append(audited(small_path, other=False, fed=fed, images=4).document["tensors"])
+    for one, four in zip(*rows, strict=True):
+        if one["activation"]:
+            assert one["activation"]["histogram"] == four["activation"]["histogram"]
+            assert one["activation"]["mean"] == pytest.approx(four["activation"]["mean"], rel=1e-9, abs=1e-12)
+        assert one["fast"]["relative_l2"] == pytest.approx(four["fast"]["relative_l2"], rel=1e-6, abs=1e-15)

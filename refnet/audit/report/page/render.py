@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from refnet.audit.report.page.agreement_chart import agreement_chart, stage
 from refnet.audit.report.page.evaluation_charts import det_chart, roc_chart, similarity_chart
 from refnet.audit.report.page.explained_pairs import explained_pairs
+from refnet.audit.report.page.extra import check_extra
 from refnet.audit.report.page.groups import group_scales
 from refnet.audit.report.page.headline import headline
 from refnet.audit.report.page.measures import measures
@@ -24,7 +25,6 @@ from refnet.audit.report.page.network_map import network_map
 from refnet.audit.report.page.records import AGREEMENT, layer_records, panel, weight_flags
 from refnet.audit.report.page.strips import TRUNK, WIDTH
 from refnet.audit.report.page.text import all_visible, fixed, large, moment, shape, share, short, visible, whole
-from refnet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -61,6 +61,7 @@ def render(document: Mapping[str, Any]) -> str:
     MissingExtraError
         If jinja2 or matplotlib is not installed.
     """
+    check_extra()
     environment = _environment()
     from markupsafe import Markup  # jinja2's own
 
@@ -108,10 +109,8 @@ def render(document: Mapping[str, Any]) -> str:
 
 def _environment() -> "Environment":
     """Templates that escape everything, and refuse what the document does not have."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError('the report needs jinja2; install it: pip install "refnet[report]"') from error
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("refnet.audit.report.page"),
         autoescape=True,

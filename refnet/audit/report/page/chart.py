@@ -2,7 +2,7 @@
 
 matplotlib writes colours as numbers. A chart here is drawn in a few colours that stand for a role, and each becomes the
 variable of that role (`style.css`); text stays text, in the page's font. No state of pyplot is touched, identifiers
-come from a fixed salt and no date is written: the same numbers give the same bytes.
+come from a fixed salt, no date is written and no user's settings are read: the same numbers give the same bytes.
 """
 
 import io
@@ -12,18 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from refnet.errors import MissingExtraError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
 INK, MUTED, LINE, FAINT = "#0a0001", "#0a0002", "#0a0003", "#0a0004"
-OURS, THEIRS, BAD, GOOD = "#0a0005", "#0a0006", "#0a0007", "#0a0008"
+OURS, THEIRS, BAD = "#0a0005", "#0a0006", "#0a0007"
 _VARIABLES = {
     INK: "--ink", MUTED: "--muted", LINE: "--line", FAINT: "--sunken",
-    OURS: "--ours", THEIRS: "--theirs", BAD: "--bad", GOOD: "--good",
+    OURS: "--ours", THEIRS: "--theirs", BAD: "--bad",
 }  # fmt: skip
 _SETTINGS: Any = {
     "svg.fonttype": "none",
@@ -60,19 +58,13 @@ _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 
 @contextmanager
 def drawing(name: str, width: float, height: float) -> "Iterator[Figure]":
-    """An empty figure of that many CSS pixels, in the report's style; axes are to be made inside the context.
+    """An empty figure of that many CSS pixels, in the report's style; axes are to be made inside the context."""
+    from matplotlib import rc_context, rcdefaults, rcParams
+    from matplotlib.figure import Figure
 
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
-    """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError('the report needs matplotlib; install it: pip install "refnet[report]"') from error
-    with rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    with rc_context():
+        rcdefaults()  # a user's own settings, TeX for text among them, are not the report's
+        rcParams.update(_SETTINGS | {"svg.hashsalt": name})
         yield Figure((width / 72, height / 72), layout="constrained")
 
 

@@ -41,17 +41,11 @@ def _maps(pair: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     covered, sums = pair["occlusion"], pair["integrated"]
     if covered is not None:
         png, scale = map_png(face, occlusion_values(maps["occlusion"], *integrated.shape))
-        below = covered["squares_below_threshold"]
-        crossing = (
-            ""
-            if below is None or pair["similarity"] < pair["threshold"]
-            else f"; {below} of {covered['squares']} squares bring it below the threshold"
-        )
         yield {
             "png": png,
             "alt": "Occlusion map over the first face",
             "words": f"Covered by a square of {covered['square_px']} px: the worst takes {short(-covered['largest_loss'])}"
-            f"{crossing}. Full colour {short(scale, 2)}.",
+            f"{_crossing(pair)}. Full colour {short(scale, 2)}.",
         }
     if sums is not None:
         png, scale = map_png(face, integrated)
@@ -62,6 +56,14 @@ def _maps(pair: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "words": f"Integrated gradients: they sum to {short(sums['sum'])} from {short(sums['baseline_similarity'])}, off by "
             f"{short(100 * sums['relative_error'], 2)} %{complete}. Full colour {short(scale, 2)}.",
         }
+
+
+def _crossing(pair: Mapping[str, Any]) -> str:
+    """How many covered places bring a pair below the threshold that it is not below already."""
+    threshold, covered = pair["threshold"], pair["occlusion"]
+    if threshold is None or pair["similarity"] < threshold:
+        return ""
+    return f"; {covered['squares_below_threshold']} of {covered['squares']} squares bring it below the threshold"
 
 
 def _lost(pair: Mapping[str, Any]) -> str:

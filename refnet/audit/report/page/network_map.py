@@ -5,7 +5,7 @@ from typing import Any
 
 from refnet.audit.report.page.agreement_chart import stage
 from refnet.audit.report.page.strips import Drawn, strips
-from refnet.audit.report.page.text import shape
+from refnet.audit.report.page.text import shape, visible
 
 Layer = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def _drawn(layer: Layer, kernel: tuple[int, ...] | None) -> Drawn:
         channels=extents[1] if len(extents) > 1 else None,
         kernel=kernel,
         label=str(layer["unit"]) if layer["unit"] is not None and layer["part"] == "sum" else "",
-        words=f"{_cut(name)}  {shape(extents[1:] or extents)}",
+        words=f"{_cut(visible(name))}  {shape(extents[1:] or extents)}",
     )
 
 

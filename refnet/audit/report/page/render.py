@@ -8,6 +8,7 @@ pictures that are part of the page; a browser that reads it asks no one for anyt
 import base64
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from refnet.audit.report.page.agreement_chart import agreement_chart, stage
 from refnet.audit.report.page.evaluation_charts import det_chart, roc_chart, similarity_chart
 from refnet.audit.report.page.explained_pairs import explained_pairs
+from refnet.audit.report.page.extra import check_extra
 from refnet.audit.report.page.groups import group_scales
 from refnet.audit.report.page.headline import headline
 from refnet.audit.report.page.measures import measures
@@ -23,8 +25,6 @@ from refnet.audit.report.page.network_map import network_map
 from refnet.audit.report.page.records import AGREEMENT, layer_records, panel, weight_flags
 from refnet.audit.report.page.strips import TRUNK, WIDTH
 from refnet.audit.report.page.text import all_visible, fixed, large, moment, shape, share, short, visible, whole
-from refnet.audit.statistics import BINS, LOWEST
-from refnet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -61,6 +61,7 @@ def render(document: Mapping[str, Any]) -> str:
     MissingExtraError
         If jinja2 or matplotlib is not installed.
     """
+    check_extra()
     environment = _environment()
     from markupsafe import Markup  # jinja2's own
 
@@ -70,7 +71,7 @@ def render(document: Mapping[str, Any]) -> str:
     told = {
         "layers": [panel(record) for record in records],
         "measures": chosen,
-        "histogram": {"bins": BINS, "lowest": LOWEST},
+        "histogram": _bins(document),
         "agreementTable": AGREEMENT,
     }
     pairs = [
@@ -108,10 +109,8 @@ def render(document: Mapping[str, Any]) -> str:
 
 def _environment() -> "Environment":
     """Templates that escape everything, and refuse what the document does not have."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError('the report needs jinja2; install it: pip install "refnet[report]"') from error
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("refnet.audit.report.page"),
         autoescape=True,
@@ -123,6 +122,12 @@ def _environment() -> "Environment":
     said = (whole, fixed, moment, short, large, share, shape, stage, weight_flags)
     environment.globals.update({function.__name__: function for function in said})
     return environment
+
+
+def _bins(document: Mapping[str, Any]) -> dict[str, int]:
+    """How many bins histograms have, and the power of two at which those above zero begin."""
+    edges = document["histogram_edges"]
+    return {"bins": len(edges) + 1, "lowest": round(math.log2(min(edge for edge in edges if edge > 0)))}
 
 
 def _asset(name: str) -> str:

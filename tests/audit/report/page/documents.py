@@ -45,7 +45,7 @@ def document(name: str = "model.onnx") -> dict[str, Any]:
             "versions": {"numpy": "2.4.6", "onnxruntime": None},
         },
         "model": {
-            "path": f"/models/{name}", "file": name, "bytes": 123456, "sha256": "ab" * 32, "card": None,
+            "path": f"/models/{name}", "file": name, "bytes": 123456, "sha256": "ab" * 32, "card": None, "card_note": "",
             "synthetic": None, "format": "onnx", "ir_version": 8, "opset": 11, "producer": "", "notes": [],
             "inputs": [{"name": "data", "shape": [1, 3, 12, 12]}], "outputs": [{"name": "fc1", "shape": [1, 512]}],
             "contract": {
@@ -58,12 +58,12 @@ def document(name: str = "model.onnx") -> dict[str, Any]:
         },
         "notes": ["No pairs were given."],
         "limits": ["It says nothing of other images."],
-        "histogram_edges": [-1.0, 1.0],
+        "histogram_edges": [*(-(2.0**n) for n in range(20, -21, -1)), *(2.0**n for n in range(-20, 21))],
         "layers": [_layer(*row) for row in CHAIN],
         "tensors": [_tensor(number, row) for number, row in enumerate(CHAIN)],
         "weights": [
-            _weight("conv0_weight", 0, "filters", [8, 3, 3, 3]),
-            _weight("fc1_weight", 10, "filters", [512, 576]),
+            _weight("conv0_weight", 0, "weight", [8, 3, 3, 3]),
+            _weight("fc1_weight", 10, "weight", [512, 576]),
         ],
         "agreement": {
             "images": ["a.png", "b.png"],
@@ -132,12 +132,13 @@ def hostile() -> dict[str, Any]:
     for row in found["tensors"]:
         row["name"] = names.get(row["name"], row["name"])
     found["layers"][0]["attributes"] = {ENDS_SCRIPT: ALERT}
-    found["weights"][0] |= {"name": f"{ENDS_SCRIPT}{ALERT}", "role": REVERSED}
+    found["weights"][0] |= {"name": f"{ENDS_SCRIPT}{ALERT}{REVERSED}"}
     found["agreement"]["images"] = [ALERT, LINES]
     found["agreement"]["embeddings"][0]["image"] = ENDS_SCRIPT
     found["findings"]["results"].append(
         _result(ALERT, "found", [_finding("problem", ALERT, [(ENDS_SCRIPT, LINES, REVERSED)])])
     )
+    found["findings"] |= {"healthy": False, "problems": 1}
     found["evaluation"]["pairs"] = ALERT
     found["evaluation"]["summary"]["groups"][0]["group"] = ENDS_SCRIPT
     found["evaluation"]["summary"]["groups"][1]["group"] = QUOTES
@@ -162,7 +163,7 @@ def large(layers: int = 412) -> dict[str, Any]:
     ]
     found["layers"] = [_layer(*row) for row in rows]
     found["tensors"] = [_tensor(number, row) for number, row in enumerate(rows)]
-    found["weights"] = [_weight(f"weight{n}", n, "filters", [64, 64, 3, 3]) for n in range(layers)]
+    found["weights"] = [_weight(f"weight{n}", n, "weight", [64, 64, 3, 3]) for n in range(layers)]
     return found
 
 
@@ -288,6 +289,7 @@ def _evaluation() -> dict[str, Any]:
                 "why_not": "it was published for other pairs",
             }
         ],
+        "single_threshold": {"target": 0.01, "threshold": 0.5, "far": 0.01, "tar": 0.9},
         "cautions": {"omz": "its folds are lopsided"},
         "curve": curve,
         "similarities": {"edges": edges, "genuine": genuine, "impostor": impostor},

@@ -69,6 +69,15 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone() -> None:
     assert dict(matplotlib.rcParams) == before
 
 
+def test_settings_of_a_user_change_no_byte() -> None:
+    import matplotlib
+
+    with matplotlib.rc_context(
+        {"text.usetex": True, "axes.facecolor": "red", "lines.linewidth": 9, "svg.fonttype": "path"}
+    ):
+        assert agreement_chart(FACES) == CHARTS["agreement"]
+
+
 def test_a_size_of_a_figure_is_in_pixels_of_the_page() -> None:
     with drawing("x", 420, 130) as figure:
         assert 'viewBox="0 0 420 130"' in as_svg(figure, "x", "words")

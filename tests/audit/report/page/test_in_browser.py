@@ -234,6 +234,17 @@ def test_a_phone_never_scrolls_sideways(browser: Browser, visit: Visit, name: st
         assert browser.execute_script("return document.getElementById('panel').scrollWidth") <= PHONE[0]
 
 
+@pytest.mark.parametrize("name", ["sick", "faces", "large"])
+def test_on_paper_nothing_is_cut_off(browser: Browser, visit: Visit, name: str) -> None:
+    visit(name, size=(760, 1100))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 760
+        assert not browser.find_element(By.CSS_SELECTOR, "nav").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser: Browser, visit: Visit, scheme: str) -> None:
     """At least 4.5 to 1, as WCAG 2.2 demands of small text (success criterion 1.4.3)."""

@@ -5,12 +5,14 @@ import re
 import sys
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
 
 from refnet.audit.report.page.render import render
 from refnet.errors import MissingExtraError
+from tests.audit.report.audited import complaints
 from tests.audit.report.page import documents
 
 VOID = {"meta", "link", "img", "input", "br"}
@@ -55,6 +57,11 @@ KINDS = ["document", "sick", "faces", "hostile", "large"]
 @pytest.fixture(scope="module", params=KINDS)
 def page(request: pytest.FixtureRequest) -> Page:
     return Page(render(getattr(documents, request.param)()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_documents_of_these_tests_are_documents(kind: str) -> None:
+    assert complaints(getattr(documents, kind)()) == []
 
 
 def test_the_same_document_gives_the_same_bytes() -> None:
@@ -178,12 +185,20 @@ def test_without_its_extra_the_page_says_how_to_install_it(monkeypatch: pytest.M
         ("evaluation", "insightface"), ("evaluation", "omz"), ("explained", 0, "threshold"), ("explained", 0, "occlusion"),
         ("explained", 0, "integrated"), ("explained", 0, "units"), ("explained", 0, "robustness"),
         ("tensors", 3, "activation"), ("tensors", 3, "fast", "relative_l2"), ("tensors", 3, "fast", "excess"),
-        ("tensors", 3, "other"), ("agreement", "sentence"), ("weights", 0, "layer"), ("weights", 0, "low"),
+        ("tensors", 3, "other"), ("agreement", "sentence"), ("weights", 0, "low"),
         ("model", "opset"), ("layers", 2, "group"),
     ],
 )  # fmt: skip
 def test_what_may_be_null_may_be_null(path: tuple[str, ...]) -> None:
     Page(render(documents.without(documents.faces(), *path)))
+
+
+def test_an_audit_as_it_is_made_has_a_page(document: dict[str, Any]) -> None:
+    page = Page(render(document))
+
+    rows = [it for it in page.all("tr") if "data-layer" in it]
+    assert len(rows) == len(document["layers"])
+    assert {name for name, _ in document["model"]["operators"].items()} <= {it["data-op"] for it in rows}
 
 
 def test_a_graph_without_nodes_or_weights_has_a_page_too() -> None:

@@ -17,7 +17,7 @@ from refnet.audit.doctor.diagnosis import examine
 from refnet.audit.doctor.patient import Patient
 from refnet.audit.doctor.running import Running
 from refnet.audit.inspect import inspect_network
-from refnet.audit.report.agreement import agreement, measure, tensor_rows
+from refnet.audit.report.agreement import Measured, agreement, measure, tensor_rows
 from refnet.audit.report.evaluated import Evaluated
 from refnet.audit.report.explained import chosen_faces, chosen_pairs, explained_rows
 from refnet.audit.report.fed import Fed
@@ -27,7 +27,8 @@ from refnet.audit.report.limits import limits
 from refnet.audit.report.made import Circumstances, Stopwatch, made_section
 from refnet.audit.report.model import model_section
 from refnet.audit.report.weights import weight_rows
-from refnet.errors import UsageError
+from refnet.errors import ModelError, UsageError
+from refnet.graph import Array
 from refnet.network import Network
 
 SCHEMA_VERSION = 1
@@ -99,8 +100,8 @@ def audit(
 
     Raises
     ------
-    ModelError
-        If the other runtime cannot run the file.
+    UsageError
+        If the network was not read from a file.
     """
     watch = watch or Stopwatch()
     network, fed = asked.network, asked.fed
@@ -111,7 +112,7 @@ def audit(
     count = min(asked.float64_images, len(fed.crops))
     images = network.contract.prepare(fed.crops[:count])
     with watch.part("tensors beside float64"), progress("comparing with float64", None) as step:
-        measured = measure(network, images, asked.other, step)
+        measured, silent = _measured(asked, images, step)
     patient = Patient(_path(network))
     with watch.part("weights"), progress("looking through the weights", None) as step:
         weights = weight_rows(network.graph, patient.figures, step)
@@ -125,7 +126,7 @@ def audit(
         "schema_version": SCHEMA_VERSION,
         "made": made_section(circumstances, watch),
         "model": model,
-        "notes": [*fed.notes, *asked.notes, *_notes(asked, count)],
+        "notes": [*fed.notes, *asked.notes, *silent, *_notes(asked, measured, count)],
         "limits": limits(
             model,
             count,
@@ -144,20 +145,40 @@ def audit(
     return Audit(written(document))
 
 
+def _measured(asked: Asked, images: Array, step: Callable[[], object]) -> tuple[Measured, list[str]]:
+    """Beside the other runtime; without it, and why, where it cannot run the file."""
+    try:
+        return measure(asked.network, images, asked.other, step), []
+    except ModelError as error:
+        if asked.other is None:
+            raise
+        return measure(asked.network, images, None, step), [f"Not compared with {asked.other.name}: {error}"]
+
+
 def _explained(asked: Asked, step: Callable[[], object]) -> list[dict[str, Any]]:
     """Explain a few pairs."""
-    if not asked.explain:
+    if not asked.explain or _why_unexplained(asked):
         return []
-    threshold = None
+    point = None
     if asked.evaluated is not None:
         chosen = chosen_pairs(asked.network, asked.evaluated, asked.explain)
         point = asked.evaluated.threshold
-        threshold = None if point is None else point.threshold
-    elif asked.fed.origin == "pictures" and len(asked.fed.crops) > 1:
-        chosen = chosen_faces(asked.network, asked.fed.crops, asked.fed.names, asked.explain)
     else:
-        return []
+        chosen = chosen_faces(asked.network, asked.fed.crops, asked.fed.names, asked.explain)
+    threshold = None if point is None else point.threshold
     return list(explained_rows(asked.network, chosen, threshold, asked.threads, step))
+
+
+def _why_unexplained(asked: Asked) -> str:
+    """Why no pair can be explained; empty if one can."""
+    outputs = len(asked.network.graph.outputs)
+    if outputs != 1:
+        return f"the model has {outputs} outputs, and similarity is that of one."
+    if asked.evaluated is None and asked.fed.origin == "samples":
+        return "the sample portraits are drawings. Give --pairs, or --images with two faces."
+    if asked.evaluated is None and len(asked.fed.crops) < 2:
+        return "there is only one face. Give --images with two, or --pairs."
+    return ""
 
 
 def _path(network: Network) -> Path:
@@ -168,21 +189,19 @@ def _path(network: Network) -> Path:
     return path
 
 
-def _notes(asked: Asked, count: int) -> list[str]:
+def _notes(asked: Asked, measured: Measured, count: int) -> list[str]:
     """What was done on less than everything, or not at all."""
     said = []
     if count < len(asked.fed.crops):
         said.append(
             f"Every tensor was computed in float64 for the first {count} of {len(asked.fed.crops)} images (--float64-images)."
         )
-    if asked.other is None:
+    if measured.other is None:
         said.append("No other runtime was asked: tensors stand beside refnet's own float64 alone.")
     if asked.evaluated is None:
         said.append("No pairs were given, so accuracy was not measured. Give labelled pairs with --pairs.")
-    if asked.evaluated is None and asked.fed.origin == "samples":
-        said.append(
-            "No pair was explained: the sample portraits are drawings. Give --pairs, or --images with two faces."
-        )
+    if asked.explain and (why := _why_unexplained(asked)):
+        said.append(f"No pair was explained: {why}")
     return said
 
 

@@ -1,6 +1,7 @@
 """The document as a whole: it can be written whatever is in it, and says what it does not know."""
 
 import json
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import numpy as np
 import onnx
 import pytest
 
+from refnet.audit.report.agreement import Nobody
 from refnet.audit.report.document import Asked, Audit, audit, written
 from refnet.audit.report.fed import Fed, fed_samples
 from refnet.audit.report.made import Circumstances
-from refnet.errors import UsageError
-from refnet.network import Network
+from refnet.errors import ModelError, UsageError
+from refnet.graph import Array
+from refnet.network import Network, load
 from refnet.zoo.samples import sample_crops
+from tests import localdata
 from tests.audit.doctor.patients import rewritten, small
 from tests.audit.report.audited import audited, complaints
 
@@ -79,6 +83,42 @@ def test_hostile_names_of_nodes_and_files_come_through_as_they_are(tmp_path: Pat
 def test_what_json_and_utf8_cannot_hold_is_written_otherwise() -> None:
     told = written({"a": (1.5, float("nan"), float("inf")), "\udc80": ["\udcffx", {"b": None}], "c": True})
     assert told == {"a": [1.5, None, None], "\\udc80": ["\\udcffx", {"b": None}], "c": True}
+
+
+def test_a_single_face_is_no_pair(small_path: Path) -> None:
+    fed = Fed(sample_crops()[:1], ("one",), "pictures", ())
+    told = audited(small_path, other=False, fed=fed).document
+    assert told["explained"] == []
+    assert "No pair was explained: there is only one face. Give --images with two, or --pairs." in told["notes"]
+
+
+def test_a_runtime_that_cannot_run_the_file_is_a_note(small_path: Path) -> None:
+    class Refusing(Nobody):
+        def stream(self, _: Array, __: Set[str]) -> Iterator[tuple[str, Array]]:
+            raise ModelError("onnxruntime 0 cannot run it: no kernel")
+
+    network = load(small_path)
+    asked = Asked(network, fed_samples(network), 1, Refusing(network), None, explain=0)
+    told = audit(asked, Circumstances()).document
+    assert complaints(told) == []
+    assert told["agreement"]["other"] is None
+    assert any(note.endswith("onnxruntime 0 cannot run it: no kernel") for note in told["notes"])
+    count = sum(row["activation"] is not None for row in told["tensors"])
+    assert count > 40
+    assert told["tensors"][0]["activation"]["count"] == 3 * 112 * 112  # of one image, not of two runs
+
+
+def test_a_model_of_several_outputs_is_audited_without_embeddings() -> None:
+    path = localdata.path("models/face_detection_yunet_2023mar.onnx")
+    network = load(path)
+    height, width = network.contract.crop_size
+    fed = Fed(sample_crops(height, width), ("a", "b"), "pictures", ())
+    told = audit(Asked(network, fed, 1, None, None, explain=1), Circumstances()).document
+    assert complaints(told) == []
+    assert len(told["agreement"]["fast"]["outputs"]) == 12
+    assert told["agreement"]["embeddings"] == []
+    assert told["explained"] == []
+    assert any("the model has 12 outputs" in note for note in told["notes"])
 
 
 def test_a_network_that_was_read_from_no_file_is_refused() -> None:

@@ -27,6 +27,7 @@ def test_rates_are_those_that_were_counted_by_hand() -> None:
     assert result.cautions == {}
     assert result.insightface is not None
     assert result.omz is not None
+    assert result.similarities == pytest.approx(cosines)
     assert result.insightface.xnorm == 2  # each embedding has length 1, and is its own mirror image's
 
 
@@ -83,7 +84,7 @@ def test_a_median_is_told_to_suffer_from_rare_genuine_pairs_in_mixed_folds() -> 
 def test_what_it_says_is_plain_json() -> None:
     result = evaluate(pair_set(MIXED, groups=["x"] * 100), embeddings_of([0.9, 0.1] * 50), resamples=2)
     said = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert "curve" not in said
+    assert not {"curve", "similarities"} & set(said)
     assert said["summary"]["points"][0]["tar"] == 1
     assert len(said["insightface"]["thresholds"]) == 10
 

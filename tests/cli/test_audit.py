@@ -15,6 +15,7 @@ from PIL import Image
 from refnet.cli import main
 from refnet.formats.onnx_writer import write_model
 from refnet.zoo.samples import sample_crops, sample_paths
+from tests import localdata
 from tests.audit.doctor.patients import initializer, rewritten, small
 from tests.audit.report.audited import complaints
 
@@ -129,6 +130,25 @@ def test_no_usable_image_is_status_4_and_nothing_is_written(
     assert "none of 1 images could be used" in said
     assert "40 x 30 pixels; expected an aligned 112 x 112 face crop" in said
     assert list(output.parent.iterdir()) == []
+
+
+def test_photographs_without_a_face_are_named_and_none_with_one_is_status_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = str(localdata.path("models/mobilefacenet-arcface-mxnet.onnx"))
+    face = str(localdata.path("photos/Rob_Lowe_0001.jpg"))
+    how = ["--faces", "largest", "--detector", str(localdata.path("models/face_detection_yunet_2023mar.onnx"))]
+    empty = tmp_path / "no face.png"
+    Image.new("RGB", (200, 200), "#808080").save(empty)
+    output = tmp_path / "r.json"
+    assert main(["audit", trained, "-o", str(output), "--images", face, str(empty), *how]) == 0
+    document = _document(output)
+    assert document["agreement"]["images"] == [face]
+    assert [note for note in document["notes"] if note.startswith(f"Left out: {empty}: ")]
+    output.unlink()
+    assert main(["audit", trained, "-o", str(output), "--images", str(empty), *how]) == 4
+    assert "none of 1 images could be used" in capsys.readouterr().err
+    assert not output.exists()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from typing import Any
 from refnet.audit.compare import UNFUSED, Comparison, Other, compare
 from refnet.audit.comparison import OutputRow, TensorRow, plain
 from refnet.audit.difference import Difference
+from refnet.audit.embedding_verdict import EmbeddingVerdict
 from refnet.audit.report.figures import activation, shape_of
 from refnet.audit.statistics import TensorStatistics, described
 from refnet.graph import Array
@@ -88,6 +89,11 @@ def measure(
     return Measured(comparison, None if other is None else other.name, found)
 
 
+def portions(network: Network, other: Other | None, count: int) -> int:
+    """In how many portions `measure` takes so many images."""
+    return -(-count // ((other or Nobody(network)).at_once or count))
+
+
 def tensor_rows(measured: Measured, shapes: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
     """A row for each tensor, as report.schema.json has `tensors`; `shapes` are those for one image."""
     rows = []
@@ -144,14 +150,18 @@ def _difference(found: Difference | None) -> dict[str, Any]:
 def agreement(measured: Measured, images: Sequence[str]) -> dict[str, Any]:
     """The verdicts, as report.schema.json has `agreement`."""
     comparison = measured.comparison
+    verdict = comparison.embedding
+    if verdict is not None and len(verdict.images) != len(images):
+        verdict = None  # the output's first axis is not the batch
+    between = None if measured.other is None else verdict
     return {
         "images": list(images),
         "agrees": measured.agrees,
         "fast": _our_side(comparison),
         "other": None if measured.other is None else _their_side(comparison),
-        "embeddings": _embeddings(measured, images),
-        "margin": None if measured.other is None or comparison.embedding is None else comparison.embedding.margin,
-        "sentence": None if measured.other is None or comparison.embedding is None else comparison.embedding.sentence,
+        "embeddings": [] if verdict is None else _embeddings(verdict, images, alone=measured.other is None),
+        "margin": None if between is None else between.margin,
+        "sentence": None if between is None else between.sentence,
     }
 
 
@@ -202,18 +212,15 @@ def _output(row: OutputRow, found: Difference, excess: float) -> dict[str, Any]:
     }
 
 
-def _embeddings(measured: Measured, images: Sequence[str]) -> list[dict[str, Any]]:
-    """Each image's embedding from either side, beside float64; none where the network has not one output of vectors."""
-    verdict = measured.comparison.embedding
-    if verdict is None:
-        return []
+def _embeddings(verdict: EmbeddingVerdict, images: Sequence[str], *, alone: bool) -> list[dict[str, Any]]:
+    """Each image's embedding from either side, beside float64; `alone` if there is no other runtime."""
     return [
         {
             "image": image,
             "fast_relative_l2": found.ours_relative_l2,
-            "other_relative_l2": None if measured.other is None else found.theirs_relative_l2,
-            "angle_degrees": None if measured.other is None else found.angle_degrees,
-            "one_minus_cosine": None if measured.other is None else found.one_minus_cosine,
+            "other_relative_l2": None if alone else found.theirs_relative_l2,
+            "angle_degrees": None if alone else found.angle_degrees,
+            "one_minus_cosine": None if alone else found.one_minus_cosine,
         }
         for image, found in zip(images, verdict.images, strict=True)
     ]

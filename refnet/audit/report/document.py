@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from refnet.audit.compare import Other
+from refnet.audit.doctor.checks import all_checks
 from refnet.audit.doctor.diagnosis import examine
 from refnet.audit.doctor.patient import Patient
 from refnet.audit.doctor.running import Running
 from refnet.audit.inspect import inspect_network
-from refnet.audit.report.agreement import Measured, agreement, measure, tensor_rows
+from refnet.audit.report.agreement import Measured, agreement, measure, portions, tensor_rows
 from refnet.audit.report.evaluated import Evaluated
 from refnet.audit.report.explained import chosen_faces, chosen_pairs, explained_rows
 from refnet.audit.report.fed import Fed
@@ -102,21 +103,24 @@ def audit(
     ------
     UsageError
         If the network was not read from a file.
+    ShapeError
+        If the model computes a fixed number of images at a time, and fewer are fed.
     """
     watch = watch or Stopwatch()
     network, fed = asked.network, asked.fed
+    patient = Patient(_path(network))
     with watch.part("reading the graph"):
         inspection = inspect_network(network)
         model = model_section(network, inspection)
         layers = layer_rows(network, inspection)
-    count = min(asked.float64_images, len(fed.crops))
+    count = network.fixed_batch or min(asked.float64_images, len(fed.crops))
     images = network.contract.prepare(fed.crops[:count])
-    with watch.part("tensors beside float64"), progress("comparing with float64", None) as step:
+    total = len(network.graph.nodes) * portions(network, asked.other, count)
+    with watch.part("tensors beside float64"), progress("comparing with float64", total) as step:
         measured, silent = _measured(asked, images, step)
-    patient = Patient(_path(network))
-    with watch.part("weights"), progress("looking through the weights", None) as step:
+    with watch.part("weights"), progress("looking through the weights", len(patient.figures)) as step:
         weights = weight_rows(network.graph, patient.figures, step)
-    with watch.part("doctor"), progress("asking the doctor", None) as step:
+    with watch.part("doctor"), progress("asking the doctor", len(all_checks())) as step:
         running = Running(network, fed.crops, fed.names, fed.origin)
         diagnosis = examine(patient, running, progress=step)
     with watch.part("explaining"), progress("explaining pairs", None) as step:
@@ -127,12 +131,7 @@ def audit(
         "made": made_section(circumstances, watch),
         "model": model,
         "notes": [*fed.notes, *asked.notes, *silent, *_notes(asked, measured, count)],
-        "limits": limits(
-            model,
-            count,
-            measured.other,
-            evaluated=asked.evaluated is not None,
-        ),
+        "limits": limits(model, count, measured.other, evaluated=asked.evaluated is not None),
         "histogram_edges": edges(),
         "layers": layers,
         "tensors": tensors,
@@ -174,6 +173,8 @@ def _why_unexplained(asked: Asked) -> str:
     outputs = len(asked.network.graph.outputs)
     if outputs != 1:
         return f"the model has {outputs} outputs, and similarity is that of one."
+    if (batch := asked.network.fixed_batch) is not None:
+        return f"the model computes {batch} image{'s' * (batch != 1)} at a time, and explaining takes many."
     if asked.evaluated is None and asked.fed.origin == "samples":
         return "the sample portraits are drawings. Give --pairs, or --images with two faces."
     if asked.evaluated is None and len(asked.fed.crops) < 2:

@@ -121,6 +121,22 @@ def test_a_model_of_several_outputs_is_audited_without_embeddings() -> None:
     assert any("the model has 12 outputs" in note for note in told["notes"])
 
 
+def test_a_model_of_one_image_at_a_time_is_audited_on_one(tmp_path: Path) -> None:
+    def lock(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 1]), "target"))
+        model.graph.node.append(onnx.helper.make_node("Reshape", ["fc1", "target"], ["flat"], "flat"))
+        model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, [512, 1]))
+
+    path = rewritten(small(), tmp_path / "locked.onnx", lock).path
+    fed = Fed(sample_crops(), ("a", "b"), "pictures", ())
+    told = audited(path, fed=fed, images=2).document
+    assert complaints(told) == []
+    assert told["agreement"]["images"] == ["a"]
+    assert told["agreement"]["embeddings"] == []  # its output has no row for an image
+    assert told["agreement"]["agrees"]
+    assert "No pair was explained: the model computes 1 image at a time, and explaining takes many." in told["notes"]
+
+
 def test_a_network_that_was_read_from_no_file_is_refused() -> None:
     network = Network(small())
     asked = Asked(network, fed_samples(network), 1, None, None, explain=0)

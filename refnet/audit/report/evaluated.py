@@ -1,5 +1,6 @@
 """How well the model tells persons apart on the pairs given: what `refnet evaluate` says, the curve, the histograms."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -32,9 +33,9 @@ class Evaluated:
 
     @property
     def threshold(self) -> OperatingPoint | None:
-        """Of single images, at `FAR` or the lowest rate above it; None where the pairs support none."""
-        points = self.plain.summary.points
-        return next((point for point in reversed(points) if point.target >= FAR), None)
+        """Of single images, at `FAR` or the lowest rate above it; None where the pairs support none, or none accepts."""
+        points = [point for point in self.plain.summary.points if point.target >= FAR]
+        return points[-1] if points and math.isfinite(points[-1].threshold) else None
 
     def section(self) -> dict[str, Any]:
         """As report.schema.json has `evaluation`."""

@@ -12,6 +12,7 @@ from PIL import Image
 from refnet.audit.report.document import Audit
 from refnet.audit.report.evaluated import Evaluated, evaluated
 from refnet.audit.report.explained import chosen_faces, chosen_pairs, rounded
+from refnet.evaluation.rates import OperatingPoint
 from refnet.network import Network, load
 from tests.audit.doctor.patients import small
 from tests.audit.report.audited import audited_on_pairs, complaints, noise_pairs
@@ -73,6 +74,25 @@ def test_the_hardest_pairs_come_first_then_those_in_the_middle(network: Network,
     assert similarities[numbers[1]] == similarities[~same].max()
     assert sorted(similarities[same]).index(similarities[numbers[2]]) == 4
     assert len(chosen_pairs(network, found, 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ([(0.1, 0.3), (0.01, 0.5), (0.001, 0.7)], 0.5),  # the lowest target that is not below 0.01
+        ([(0.1, 0.3)], 0.3),
+        ([(0.001, 0.7)], None),
+        ([(0.1, np.inf)], None),  # nothing is accepted there
+        ([], None),
+    ],
+)
+def test_the_threshold_is_at_a_rate_of_a_hundredth_or_the_lowest_above(
+    found: Evaluated, points: list[tuple[float, float]], expected: float | None
+) -> None:
+    told = tuple(OperatingPoint(target, threshold, target, 0.9) for target, threshold in points)
+    changed = replace(found, plain=replace(found.plain, summary=replace(found.plain.summary, points=told)))
+    assert (changed.threshold.threshold if changed.threshold else None) == expected
+    assert (changed.section()["single_threshold"] is None) == (expected is None)
 
 
 def test_a_pair_that_is_hardest_and_typical_is_explained_once(network: Network, found: Evaluated) -> None:

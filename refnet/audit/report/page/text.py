@@ -127,13 +127,13 @@ def moment(text: str) -> str:
 
 
 def shape(value: Any) -> str:
-    """Extents with a cross between them.
+    """Extents with a cross between them; a free one is a star.
 
     Examples
     --------
-    >>> shape([1, 64, 112, 112]), shape([])
-    ('1×64×112×112', 'one number')
+    >>> shape([1, 64, 112, 112]), shape([None, 512]), shape([])
+    ('1×64×112×112', '*×512', 'one number')
     """
     if value is None:
         return MISSING
-    return "×".join(str(extent) for extent in value) or "one number"
+    return "×".join("*" if extent is None else str(extent) for extent in value) or "one number"

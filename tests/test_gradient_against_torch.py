@@ -22,7 +22,7 @@ def by_autograd(network, image, other):
     embedding = torch_module(network.graph).double()(x)
     cosine = torch.nn.functional.cosine_similarity(embedding, torch.tensor(other[np.newaxis], dtype=torch.float64))
     cosine.sum().backward()
-    return float(cosine), x.grad[0].numpy()
+    return float(cosine.detach()), x.grad[0].numpy()
 
 
 def agree(network):

@@ -1,7 +1,7 @@
 """`refnet explain`: what in a face carries its similarity to another."""
 
 import json as json_text
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -182,13 +182,13 @@ def _lines(explanation: Explanation, threshold: float | None) -> list[str]:
         reached = (
             f"{min(curve['similarities']):.4f} at the worst of {curve['amounts'][0]:g} to {curve['amounts'][-1]:g}"
         )
-        at = curve["below_threshold_at"]
-        lost = (
-            ""
-            if threshold is None
-            else f"; below {threshold:g} from {at:g}"
-            if at is not None
-            else f"; never below {threshold:g}"
-        )
+        lost = "" if threshold is None else f"; {_crossing(curve['amounts'], curve['below_threshold_at'], threshold)}"
         lines.append(f"{curve['way']} ({curve['unit']}): {reached}{lost}")
     return lines
+
+
+def _crossing(amounts: Sequence[float], at: float | None, threshold: float) -> str:
+    """Where a curve falls below the threshold."""
+    if at is None:
+        return f"never below {threshold:g}"
+    return f"below {threshold:g} from the first" if at == amounts[0] else f"below {threshold:g} from {at:g}"

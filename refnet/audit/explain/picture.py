@@ -171,22 +171,46 @@ def _titled(place: "Axes", words: str, below: str = "") -> None:
 
 
 def _map(place: "Axes", pixels: Array, values: Array, words: str, *, signed: bool = True) -> None:
-    """Values in colour over a pale grey face, and their scale; what is near zero lets the face through."""
-    from matplotlib.colors import LinearSegmentedColormap
+    """Values in colour over a face, and their scale."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-    clear = "#ffffff00"
-    colours = [_UNLIKE, clear, _ALIKE] if signed else [clear, _SIZE]
-    scale = float(np.quantile(np.abs(values), _STRONGEST)) or 1.0
-    place.imshow(pixels.mean(axis=0), cmap="gray", vmin=-255, vmax=255)
-    drawn = place.imshow(
-        values, cmap=LinearSegmentedColormap.from_list("", colours), vmin=-scale if signed else 0, vmax=scale
-    )
+    above = _ALIKE if signed else _SIZE
+    blended, scale = over_face(pixels, values, above)
+    place.imshow(blended.transpose(1, 2, 0))
+    colours = LinearSegmentedColormap.from_list("", [_UNLIKE, "white", above] if signed else ["white", above])
     bar = place.figure.colorbar(
-        drawn, ax=place, fraction=0.05, pad=0.02, extend="both" if signed else "max", format="%.2g"
+        ScalarMappable(Normalize(-scale if signed else 0, scale), colours),
+        ax=place,
+        fraction=0.05,
+        pad=0.02,
+        extend="both" if signed else "max",
+        format="%.2g",
     )
     bar.set_label(words, size=8)
     bar.set_ticks([-scale, 0, scale] if signed else [0, scale])
     bar.ax.tick_params(labelsize=8)
+
+
+def over_face(pixels: Array, values: Array, above: str = _ALIKE) -> tuple[Array, float]:
+    """Values in colour over a pale grey face: above zero blue, below red; what is near zero lets the face through.
+
+    Parameters
+    ----------
+    pixels : (3, H, W) uint8
+    values : (H, W) float64
+    above : colour of what is above zero, #rrggbb
+
+    Returns
+    -------
+    (3, H, W) uint8, and the size of value that has the full colour.
+    """
+    scale = float(np.quantile(np.abs(values), _STRONGEST)) or 1.0
+    strength = np.clip(np.abs(values) / scale, 0, 1)
+    face = (255 + pixels.mean(axis=0)) / 2
+    over, under = (np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)[:, None, None] for colour in (above, _UNLIKE))
+    blended = (1 - strength) * face + strength * np.where(values > 0, over, under)
+    return np.rint(blended).astype(np.uint8), scale
 
 
 def _curves(part: Any, pixels: Array, curves: Sequence[Curve], threshold: float | None) -> None:

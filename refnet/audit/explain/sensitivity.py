@@ -85,6 +85,7 @@ def integrated_gradients(
     other: Array,
     baseline: Array,
     on_step: Callable[[], object] = lambda: None,
+    most_points: int = MOST_POINTS,
 ) -> Attribution:
     """Attribute the change of similarity from a baseline to an image to the pixels.
 
@@ -92,7 +93,7 @@ def integrated_gradients(
 
     How the similarity changes over a panel is known from its ends, and so is the error of its sum. The panel with the
     largest error is halved until the errors together come to less than half a percent of the whole change, and without
-    cancelling one another to less than three percent, or `MOST_POINTS` gradients are taken. It goes where it is needed:
+    cancelling one another to less than three percent, or `most_points` gradients are taken. It goes where it is needed:
     a face stands out of grey early on the path, and there the similarity changes. Of a trained network and a genuine
     pair that takes 25 to 40 gradients; eight times as many change the map by 6 percent, relative L2.
 
@@ -102,6 +103,7 @@ def integrated_gradients(
     pixels, baseline : (3, H, W), 0..255
     other : (D,)
     on_step : called after each gradient
+    most_points : gradients to take at most; five are taken at least
     """
     end_image, start_image = np.asarray(pixels, np.float64), np.asarray(baseline, np.float64)
     path = end_image - start_image
@@ -123,7 +125,7 @@ def integrated_gradients(
         errors = [panel.error for panel in found]
         return abs(sum(errors)) <= SOUGHT * change and sum(map(abs, errors)) <= UNCANCELLED * change
 
-    while not settled() and points + 2 <= MOST_POINTS:
+    while not settled() and points + 2 <= most_points:
         worst = max(range(len(found)), key=lambda n: abs(found[n].error))
         halved = found.pop(worst)
         found += panels(halved.left, halved.middle, halved.right)

@@ -18,7 +18,8 @@ PAGE = ROOT / "docs" / "auditing.md"
 BLOCK = re.compile(
     r"```(?:\n\$ (?P<command>[^\n]*)\n(?P<output>.*?)|python\n# (?P<name>\w+\.py)\n(?P<code>.*?))```", re.DOTALL
 )
-SHELL = 'set -o pipefail; refnet() { "$PYTHON" -m refnet "$@"; }; python() { "$PYTHON" "$@"; };'
+SHELL = 'refnet() { "$PYTHON" -m refnet "$@"; }; python() { "$PYTHON" "$@"; };'
+LONG, FIRST, LAST = 40, 5, 8  # lines: an output of more than the first keeps so many of its beginning and its end
 FIRST_RUN = "compiling the fast engine's kernels"  # said once on a machine, and not part of the page
 
 
@@ -44,7 +45,7 @@ def _block(block: re.Match[str], folder: Path) -> str:
 def _output(command: str, folder: Path) -> str:
     """What a command prints on both streams, and its exit status where that is not 0."""
     done = subprocess.run(
-        ["bash", "-c", f"{SHELL} {command}"],
+        ["sh", "-c", f"{SHELL} {command}"],
         cwd=folder,
         env=os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -53,6 +54,8 @@ def _output(command: str, folder: Path) -> str:
         check=False,
     )
     lines = [line.rstrip() for line in done.stdout.splitlines() if not line.startswith(FIRST_RUN)]
+    if len(lines) > LONG:
+        lines = [*lines[:FIRST], f"... {len(lines) - FIRST - LAST} lines ...", *lines[-LAST:]]
     status = [f"(exit status {done.returncode})"] if done.returncode else []
     return "".join(f"{line}\n" for line in (*lines, *status))
 

@@ -122,7 +122,10 @@ class Album:
             raise InputError(f"{called}: {outcome.reason}")
         others = "" if outcome.found == 1 else f", the largest of {outcome.found}"
         crop = np.ascontiguousarray(outcome.faces[0].alignment.crop.transpose(2, 0, 1))
-        return crop, (*picture.notes, f"the face was found in a photograph of {width} x {height} pixels{others}, and aligned")
+        return crop, (
+            *picture.notes,
+            f"the face was found in a photograph of {width} x {height} pixels{others}, and aligned",
+        )
 
     def _upload(self, title: str, crop: Array, notes: tuple[str, ...]) -> HeldFace:
         face = HeldFace(secrets.token_urlsafe(12), title, crop, self._embed(crop), notes)

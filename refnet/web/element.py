@@ -16,10 +16,12 @@ TERMS = 12  # that are told one by one; the others are told as their sum
 class Window:
     """The part of the read tensor that counts, as rows and columns; `bottom` and `right` lie behind the last.
 
-    May reach beyond the tensor, where all is zero.
+    May reach beyond the tensor, where all is zero. `channel` is the one that counts, or the one that counts most; of a
+    vector, which is one row, it is 0.
     """
 
     tensor: str
+    channel: int
     top: int
     left: int
     bottom: int
@@ -77,7 +79,6 @@ class Element:
             "kind": self.kind,
             "formula": self.formula,
             "given": [{"name": name, "value": value} for name, value in self.given],
-            "windows": [vars(window) for window in self.windows],
             "terms": [
                 {
                     "label": term.label,

@@ -56,7 +56,7 @@ class Maps:
         }
 
 
-def maps_of(tensor: Array, first: int = 0, count: int = PAGE) -> Maps:
+def maps_of(tensor: Array, first: int = 0, count: int = PAGE, holding: int | None = None) -> Maps:
     """Draw some channels of a tensor.
 
     Parameters
@@ -64,6 +64,7 @@ def maps_of(tensor: Array, first: int = 0, count: int = PAGE) -> Maps:
     tensor : (C, H, W) or (C,)
         A vector is taken as one map of one row.
     first, count : which channels, in the order of activity
+    holding : a channel; instead of `first`, the page of `count` that holds it
 
     Raises
     ------
@@ -77,10 +78,14 @@ def maps_of(tensor: Array, first: int = 0, count: int = PAGE) -> Maps:
     ((1, 0), array([4., 1.]), array([[-127,   64]], dtype=int8))
     """
     x = tensor if tensor.ndim == 3 else tensor.reshape(1, 1, -1)
-    if not 0 <= first < len(x) or not 1 <= count:
-        raise UsageError(f"maps {first} to {first + count - 1} are asked for; the tensor has {len(x)}, from 0")
+    asked = first if holding is None else holding
+    if not 0 <= asked < len(x) or count < 1:
+        raise UsageError(f"{count} maps from {asked} on are asked for; the tensor has {len(x)}, counted from 0")
     activity = np.sqrt((x * x).mean(axis=(1, 2)))
-    channels = np.argsort(-activity, kind="stable")[first : first + count]
+    order = np.argsort(-activity, kind="stable")
+    if holding is not None:
+        first = int(np.flatnonzero(order == holding)[0]) // count * count
+    channels = order[first : first + count]
     shown = x[channels]
     largest = np.abs(shown).max(axis=(1, 2))
     unit = np.where(largest > 0, largest, 1.0)[:, np.newaxis, np.newaxis]

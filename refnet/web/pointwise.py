@@ -12,7 +12,7 @@ Place = tuple[int, ...]
 
 
 def of_pointwise(node: Node, place: Place, arrays: Sequence[Array], moving: Sequence[bool]) -> Element:
-    """Write out one number of an operator that looks at one place only; "unknown" for any other operator.
+    """Write out one number of an operator that looks at one place only, one of `POINTWISE`.
 
     Parameters
     ----------
@@ -21,12 +21,10 @@ def of_pointwise(node: Node, place: Place, arrays: Sequence[Array], moving: Sequ
     arrays : the node's inputs, float64, with a batch of one where they are tensors
     moving : for each input, whether it is a tensor, and not a constant
     """
-    if node.op not in _WORDS:
-        return Element("unknown", f"{node.op}: what this operator makes is not written out here")
     formula, given, terms = _WORDS[node.op](node, place, arrays)
-    height, width = place[1:] if len(place) == 3 else (0, place[0])
+    channel, row, column = place if len(place) == 3 else (0, 0, place[0])
     windows = tuple(
-        Window(name, height, width, height + 1, width + 1)
+        Window(name, channel, row, column, row + 1, column + 1)
         for name, tensor in zip(node.inputs, moving, strict=True)
         if tensor
     )
@@ -116,3 +114,4 @@ _WORDS: Mapping[str, Callable[[Node, Place, Sequence[Array]], Words]] = {
     "Mul": _mul,
     "Div": _div,
 }
+POINTWISE = frozenset(_WORDS)

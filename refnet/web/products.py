@@ -1,6 +1,7 @@
 """Numbers that are sums of many products: of a convolution, and of a fully connected layer."""
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -30,15 +31,15 @@ def of_conv(node: Node, place: tuple[int, int, int], x: Array, weight: Array, bi
     rows = i * stride[0] - padding[0] + dilation[0] * np.arange(kh)
     columns = j * stride[1] - padding[1] + dilation[1] * np.arange(kw)
     seen = _zeros_outside(x[first : first + each], rows, columns)
-    window = Window(node.inputs[0], int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-    added = None if bias is None else float(bias[o])
-    return _sum_of_products(
-        "y = \N{GREEK CAPITAL LETTER SIGMA} w \N{MIDDLE DOT} x" + ("" if added is None else " + b"),
-        seen, weight[o].astype(np.float64), first, window, added,
-    )  # fmt: skip
+    written = _sum_of_products(seen, weight[o].astype(np.float64), first, None if bias is None else float(bias[o]))
+    most = written.terms[0].channel or 0
+    window = Window(node.inputs[0], most, int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    return replace(written, windows=(window,))
 
 
-def of_gemm(node: Node, column: int, x: Array, weight: Array, bias: Array | None, picture: Shape) -> Element:
+def of_gemm(
+    node: Node, column: int, x: Array, weight: Array, bias: Array | None, picture: str, shape: Shape
+) -> Element:
     """Write out one number of a fully connected layer, by the channels of the picture that was flattened.
 
     Parameters
@@ -48,16 +49,16 @@ def of_gemm(node: Node, column: int, x: Array, weight: Array, bias: Array | None
     x : (K,) float64
     weight : (OC, K), or (K, OC) if trans_b = 0
     bias : what broadcasts to (OC,), or None
-    picture : (C, H, W) with K = C * H * W, or (K,)
+    picture, shape : the tensor that was flattened, (C, H, W) with K = C * H * W, or the vector itself, (K,)
     """
     alpha, beta = float(cast(float, node.attributes["alpha"])), float(cast(float, node.attributes["beta"]))
     row = (weight[column] if node.attributes["trans_b"] else weight[:, column]).astype(np.float64) * alpha
-    c, h, w = picture if len(picture) == 3 else (len(x), 1, 1)
+    c, h, w = shape if len(shape) == 3 else (len(x), 1, 1)
     added = None if bias is None else beta * float(np.broadcast_to(bias, (1, _outputs(node, weight)))[0, column])
-    return _sum_of_products(
-        "y = \N{GREEK CAPITAL LETTER SIGMA} w \N{MIDDLE DOT} x" + ("" if added is None else " + b"),
-        x.reshape(c, h, w), row.reshape(c, h, w), 0, Window(node.inputs[0], 0, 0, h, w), added,
-    )  # fmt: skip
+    written = _sum_of_products(x.reshape(c, h, w), row.reshape(c, h, w), 0, added)
+    most = written.terms[0].channel or 0
+    window = Window(picture, most, 0, 0, h, w) if len(shape) == 3 else Window(picture, 0, 0, 0, 1, len(x))
+    return replace(written, windows=(window,))
 
 
 def _outputs(node: Node, weight: Array) -> int:
@@ -72,23 +73,18 @@ def _zeros_outside(x: Array, rows: Array, columns: Array) -> Array:
     return np.where(inside, seen, 0.0)
 
 
-def _sum_of_products(
-    formula: str, seen: Array, weight: Array, first: int, window: Window, bias: float | None
-) -> Element:
-    """The sum over channels; the largest are told one by one."""
+def _sum_of_products(seen: Array, weight: Array, first: int, bias: float | None) -> Element:
+    """The sum over channels, numbered from `first`; the largest are told one by one, the largest of all first."""
     products = (seen * weight).reshape(len(seen), -1)
     channels = np.array([math.fsum(row) for row in products.tolist()])
     order = np.argsort(-np.abs(channels), kind="stable")
-    told, others = order[:TERMS], order[TERMS:]
-    terms = [
-        Term(f"channel {first + c}", float(channels[c]), int(first + c), seen[c], weight[c]) for c in told.tolist()
-    ]
+    told, others = order[:TERMS].tolist(), order[TERMS:]
+    terms = [Term(f"channel {first + c}", float(channels[c]), first + c, seen[c], weight[c]) for c in told]
     if bias is not None:
         terms.append(Term("bias b", bias))
     return Element(
         kind="sum",
-        formula=formula,
-        windows=(window,),
+        formula="y = Σ w · x" + ("" if bias is None else " + b"),
         terms=tuple(terms),
         rest=len(others),
         rest_value=math.fsum(products[others].ravel().tolist()),

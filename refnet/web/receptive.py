@@ -14,8 +14,8 @@ from refnet.ops.operator import Known
 from refnet.ops.window import Pair, Quad
 
 POINTWISE = frozenset(
-    "Add BatchNormalization Cast Clip Div Dropout Identity Mul Pow PRelu Relu Sigmoid Sqrt Sub".split()
-)
+    ("Add", "BatchNormalization", "Cast", "Clip", "Div", "Dropout", "Identity", "Mul", "Pow", "PRelu", "Relu", "Sigmoid", "Sqrt", "Sub")
+)  # fmt: skip
 WINDOWED = frozenset(("Conv", "MaxPool", "AveragePool"))
 
 

@@ -7,8 +7,7 @@ parts of layers and no layers.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from os.path import commonprefix
+from itertools import groupby, takewhile
 
 from refnet.audit.ablation import residual_units
 from refnet.graph import Graph, Node, Shape
@@ -79,7 +78,9 @@ def _behind(graph: Graph) -> dict[str, set[str]]:
 def _runs(nodes: Sequence[Node], unit_of: Mapping[str, int]) -> Iterator[tuple[int | None, list[Node]]]:
     """Nodes of one unit, at the place of its first; and runs of nodes that belong to none."""
     first = {unit_of[node.output]: place for place, node in reversed(list(enumerate(nodes))) if node.output in unit_of}
-    placed = [(first[unit_of[node.output]] if node.output in unit_of else place, node) for place, node in enumerate(nodes)]
+    placed = [
+        (first[unit_of[node.output]] if node.output in unit_of else place, node) for place, node in enumerate(nodes)
+    ]
     placed.sort(key=lambda pair: pair[0])  # stable: a unit keeps its order
     for number, run in groupby((node for _, node in placed), key=lambda node: unit_of.get(node.output)):
         yield number, list(run)
@@ -95,6 +96,7 @@ def _shared_name(names: Sequence[str]) -> str:
     """
     if len(names) == 1:
         return names[0].strip(SEPARATORS)
-    shared = commonprefix(list(names))
+    columns = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    shared = "".join(letters[0] for letters in columns)
     whole = max((shared.rfind(mark) for mark in SEPARATORS), default=-1)
     return shared[: whole + 1].strip(SEPARATORS)

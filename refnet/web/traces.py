@@ -19,7 +19,8 @@ from refnet.web.structure import Block
 
 IMAGES, BLOCKS = 6, 8  # how many are kept
 
-K, V = TypeVar("K", bound=Hashable), TypeVar("V")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 class Newest(OrderedDict[K, V]):

@@ -95,8 +95,8 @@ class Explorer:
     def element(self, face: str, tensor: str, place: tuple[int, ...], square: Square | None = None) -> dict[str, Any]:
         """One number, written out as the sum that it is, and the pixels of the image that it depends on."""
         layer, tensor_of = self._layer(tensor), self._tensor_of(face, square)
-        value = float(_finite(tensor, tensor_of(tensor))[place])
         written = self._writer(tensor, place, tensor_of)
+        value = float(_finite(tensor, tensor_of(tensor))[place])
         height, width = self._size
         down_across = self._fields.get(tensor)
         top, bottom, left, right = 0, height, 0, width
@@ -106,7 +106,7 @@ class Explorer:
             "tensor": tensor,
             "op": layer.op,
             "place": list(place),
-            "value": float(tensor_of(tensor)[place]),
+            "value": value,
             "pixels": {"top": top, "left": left, "bottom": bottom, "right": right},
             **written.to_json(),
             "seen": [

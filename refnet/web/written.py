@@ -1,6 +1,7 @@
 """Any number of the network, written out, whatever operator makes it."""
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -40,6 +41,7 @@ class Writer:
             if all(source in self._fixed for source in node.inputs if source):
                 self._fixed.add(node.output)
         self._constants: Newest[str, Array] = Newest(CONSTANTS)
+        self._turn = threading.Lock()
 
     def __call__(self, name: str, place: tuple[int, ...], tensor: Callable[[str], Array]) -> Element:
         """Write out one number.
@@ -98,7 +100,8 @@ class Writer:
 
     def _constant(self, name: str) -> Array:
         """A weight, or what nodes make of weights alone."""
-        return self._constants.found_or_made(name, lambda: self._computed(name))
+        with self._turn:
+            return self._constants.found_or_made(name, lambda: self._computed(name))
 
     def _computed(self, name: str) -> Array:
         if name in self._graph.constants:

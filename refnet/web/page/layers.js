@@ -1,0 +1,45 @@
+// The layers of the chosen block, in order.
+
+import { element, extents, tell } from "./say.js";
+import { on, set, state } from "./state.js";
+import { keys } from "./strip.js";
+
+const row = document.getElementById("layers");
+const WORDS = {
+  Conv: "convolution", BatchNormalization: "normalise", PRelu: "PReLU", Add: "sum", Gemm: "fully connected",
+  Sub: "subtract", Mul: "multiply", Identity: "as it is", Dropout: "as it is", Flatten: "flatten", Relu: "ReLU",
+};
+
+function shortName(name, title) {
+  const short = name.startsWith(title) && name.length > title.length ? name.slice(title.length) : name;
+  return short.replace(/^[_./:]+/, "").replace(/_output_0$/, "");
+}
+
+export function pick(number) {
+  const layer = state.facts.blocks[state.block].layers[number];
+  set({ layer: layer.name, look: null });
+  tell(`${layer.name}, ${WORDS[layer.op] ?? layer.op}, ${extents(layer.shape)}`);
+}
+
+function draw() {
+  const block = state.facts.blocks[state.block];
+  row.replaceChildren(...block.layers.map((layer, number) => {
+    const button = element("button", {
+      type: "button", role: "option", id: `layer-${number}`, className: `layer op-${layer.op}`,
+      title: `${layer.name}: ${extents(layer.shape)}`, "aria-selected": String(layer.name === state.layer),
+      tabIndex: layer.name === state.layer ? 0 : -1,
+    }, element("b", {}, shortName(layer.name, block.title)), element("small", {}, WORDS[layer.op] ?? layer.op));
+    button.addEventListener("click", () => pick(number));
+    return button;
+  }));
+}
+
+row.addEventListener("keydown", (event) => {
+  const layers = state.facts.blocks[state.block].layers;
+  keys(event, layers.findIndex((layer) => layer.name === state.layer), layers.length - 1, (number) => {
+    pick(number);
+    document.getElementById(`layer-${number}`).focus();
+  });
+});
+
+on("facts block layer", () => state.facts && draw());

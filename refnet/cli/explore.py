@@ -56,7 +56,7 @@ def explore(
 
     with open_port(port) as listener:
         network = open_model(model, engine, threads, memory, cache)
-        explorer = Explorer(network, _pipeline(network, detector))
+        explorer = Explorer(network, _pipeline(network, detector), threads=threads, memory=memory, cache=cache)
         samples = sample_crops(*network.contract.crop_size)
         for name, path, sample in zip(("first", "second"), (image, other), samples, strict=True):
             if path is None:

@@ -6,8 +6,7 @@ is found and aligned. The sentence that goes with a face says which.
 
 import secrets
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,9 @@ from refnet.errors import InputError, UsageError
 from refnet.faces.image import Source, open_picture
 from refnet.faces.pipeline import Pipeline, crops_of
 from refnet.graph import Array
+from refnet.web.newest import Newest
 
 UPLOADS = 16
-Embed = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,12 @@ class HeldFace:
     id : by which the page asks for it
     title : what it is called
     crop : (3, H, W) uint8, RGB
-    embedding : (D,)
     notes : sentences about how it was taken
     """
 
     id: str
     title: str
     crop: Array
-    embedding: Array
     notes: tuple[str, ...] = ()
 
 
@@ -46,17 +43,15 @@ class Album:
 
     Parameters
     ----------
-    embed : from a crop (3, H, W) to its embedding (D,)
     height, width : of the crops
     pipeline : Pipeline, or the reason why there is none
     """
 
-    def __init__(self, embed: Embed, height: int, width: int, pipeline: Pipeline | str) -> None:
-        self._embed, self._height, self._width = embed, height, width
+    def __init__(self, height: int, width: int, pipeline: Pipeline | str) -> None:
+        self._height, self._width = height, width
         self.pipeline = pipeline
         self._fixed: dict[str, HeldFace] = {}
-        self._uploads: OrderedDict[str, HeldFace] = OrderedDict()
-        self._turn = threading.Lock()
+        self._uploads: Newest[str, HeldFace] = Newest(UPLOADS)
         self._decoding = threading.Lock()  # one photograph at a time in memory, which may be of 400 MB
 
     @property
@@ -66,7 +61,7 @@ class Album:
 
     def keep(self, name: str, title: str, crop: Array, notes: tuple[str, ...] = ()) -> HeldFace:
         """Add a face that stays."""
-        face = self._fixed[name] = HeldFace(name, title, crop, self._embed(crop), notes)
+        face = self._fixed[name] = HeldFace(name, title, crop, notes)
         return face
 
     def __getitem__(self, name: str) -> HeldFace:
@@ -77,12 +72,9 @@ class Album:
         UsageError
             If it is not held, or no longer.
         """
-        with self._turn:
-            if name in self._uploads:
-                self._uploads.move_to_end(name)
-                return self._uploads[name]
-        if name in self._fixed:
-            return self._fixed[name]
+        face = self._fixed.get(name) or self._uploads.get(name)
+        if face is not None:
+            return face
         raise UsageError(f"this face is not held any longer: the explorer keeps the newest {UPLOADS}; give it again")
 
     def take(self, source: Source, called: str) -> HeldFace:
@@ -128,9 +120,6 @@ class Album:
         )
 
     def _upload(self, title: str, crop: Array, notes: tuple[str, ...]) -> HeldFace:
-        face = HeldFace(secrets.token_urlsafe(12), title, crop, self._embed(crop), notes)
-        with self._turn:
-            self._uploads[face.id] = face
-            while len(self._uploads) > UPLOADS:
-                self._uploads.popitem(last=False)
+        face = HeldFace(secrets.token_urlsafe(12), title, crop, notes)
+        self._uploads.put(face.id, face)
         return face

@@ -1,7 +1,7 @@
 """What the page asks, as functions: everything but HTTP."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from refnet.errors import InputError, UsageError, nearest
 from refnet.faces.pipeline import Pipeline
 from refnet.faces.similarity import similarity
 from refnet.graph import Array
-from refnet.network import Network
+from refnet.network import Memory, Network
 from refnet.web.album import Album, HeldFace
 from refnet.web.maps import PAGE, maps_of
 from refnet.web.receptive import receptive_fields
@@ -30,8 +30,9 @@ class Explorer:
     Parameters
     ----------
     network : Network
-        Similarities are of its engine; feature maps and sums always of the float64 network.
+        Similarities are of its engine, feature maps and sums as `traces` says.
     pipeline : Pipeline, or the reason why photographs cannot be searched for faces
+    threads, memory, cache : of the fast engine, as in `refnet.network.load`
 
     Raises
     ------
@@ -39,17 +40,25 @@ class Explorer:
         If the model takes no images of three channels and one size, or has several outputs.
     """
 
-    def __init__(self, network: Network, pipeline: Pipeline | str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        pipeline: Pipeline | str,
+        *,
+        threads: int | None = None,
+        memory: Memory = "default",
+        cache: bool = False,
+    ) -> None:
         height, width = network.contract.crop_size
         crop = (3, height, width)
         self.network = network
         self.blocks = blocks_of(network.graph, crop)
         self._layers = {layer.name: layer for block in self.blocks for layer in block.layers}
         self._fields = receptive_fields(network.graph, crop)
-        self._traces = Traces(network, self.blocks)
+        self._traces = Traces(network, self.blocks, threads=threads, memory=memory, cache=cache)
         self._writer = Writer(network.graph, self._layers, crop)
         self._size = (height, width)
-        self.album = Album(self._embedding, height, width, pipeline)
+        self.album = Album(height, width, pipeline)
 
     def facts(self) -> dict[str, Any]:
         """What the page says of the network, and its blocks and layers in order."""
@@ -88,15 +97,19 @@ class Explorer:
     ) -> dict[str, Any]:
         """A page of feature maps of a tensor, the most active first, or the page that holds a channel; see `maps.Maps`."""
         layer = self._layer(tensor)
-        values = self._tensor_of(face, square)(tensor)
-        drawn = maps_of(_finite(tensor, values), first, holding=holding)
-        return {"tensor": tensor, "op": layer.op, "shape": layer.shape, **drawn.to_json()}
+        values = _finite(tensor, self._traces.tensor(*self._image(face, square), tensor))
+        return {
+            "tensor": tensor,
+            "op": layer.op,
+            "shape": layer.shape,
+            **maps_of(values, first, holding=holding).to_json(),
+        }
 
     def element(self, face: str, tensor: str, place: tuple[int, ...], square: Square | None = None) -> dict[str, Any]:
         """One number, written out as the sum that it is, and the pixels of the image that it depends on."""
-        layer, tensor_of = self._layer(tensor), self._tensor_of(face, square)
-        written = self._writer(tensor, place, tensor_of)
-        value = float(_finite(tensor, tensor_of(tensor))[place])
+        layer, image = self._layer(tensor), self._image(face, square)
+        read = partial(self._traces.read_by, tensor, *image)
+        written = self._writer(tensor, place, read)
         height, width = self._size
         down_across = self._fields.get(tensor)
         top, bottom, left, right = 0, height, 0, width
@@ -106,36 +119,29 @@ class Explorer:
             "tensor": tensor,
             "op": layer.op,
             "place": list(place),
-            "value": value,
+            "value": float(_finite(tensor, self._traces.tensor(*image, tensor))[place]),
             "pixels": {"top": top, "left": left, "bottom": bottom, "right": right},
             **written.to_json(),
-            "seen": [
-                {**vars(window), **_one_map(tensor_of(window.tensor), window.channel)} for window in written.windows
-            ],
+            "seen": [{**vars(window), **_one_map(read(window.tensor), window.channel)} for window in written.windows],
         }
 
     def similarity(self, face: str, other: str, square: Square | None = None) -> dict[str, Any]:
         """How alike two faces are, and how alike they are with a square over the first."""
-        first, second = self.album[face], self.album[other]
-        whole = similarity(first.embedding, second.embedding)
-        now = whole if square is None else similarity(self._embedding(covered(first.crop, square)), second.embedding)
+        second = self._traces.embedding(*self._image(other, None))
+        whole = similarity(self._traces.embedding(*self._image(face, None)), second)
+        now = whole if square is None else similarity(self._traces.embedding(*self._image(face, square)), second)
         return {"similarity": now, "whole": whole}
 
-    def _embedding(self, pixels: Array) -> Array:
-        """(D,) of one image (3, H, W), 0..255, RGB, by the network's engine."""
-        (embedding,) = self.network(self.network.contract.prepare(pixels[np.newaxis]))
-        return np.asarray(embedding)
+    def _image(self, face: str, square: Square | None) -> tuple[Hashable, Callable[[], Array]]:
+        """By what the traces know a face, and what makes it."""
+        held = self.album[face]
+        return (face, square), lambda: covered(held.crop, square)
 
     def _layer(self, name: str) -> Layer:
         """The layer of that name."""
         if name not in self._layers:
             raise UsageError(f"the network has no layer {name!r}{nearest(name, self._layers)}")
         return self._layers[name]
-
-    def _tensor_of(self, face: str, square: Square | None) -> Callable[[str], Array]:
-        """Gives tensors of a face by name."""
-        held = self.album[face]
-        return partial(self._traces.tensor, (face, square), lambda: covered(held.crop, square))
 
 
 def _one_map(tensor: Array, channel: int) -> dict[str, Any]:

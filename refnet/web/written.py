@@ -1,7 +1,6 @@
 """Any number of the network, written out, whatever operator makes it."""
 
 import math
-import threading
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,10 +9,10 @@ from refnet.errors import UsageError
 from refnet.graph import Array, Graph, Node, Shape
 from refnet.reference import apply
 from refnet.web.element import Element, Term, Window
+from refnet.web.newest import Newest
 from refnet.web.pointwise import POINTWISE, of_pointwise
 from refnet.web.products import of_conv, of_gemm
 from refnet.web.structure import Layer
-from refnet.web.traces import Newest
 
 MOVES = frozenset(("Flatten", "Reshape"))  # numbers stay in their order
 PASSES = MOVES | {"Identity", "Dropout"}
@@ -41,7 +40,6 @@ class Writer:
             if all(source in self._fixed for source in node.inputs if source):
                 self._fixed.add(node.output)
         self._constants: Newest[str, Array] = Newest(CONSTANTS)
-        self._turn = threading.Lock()
 
     def __call__(self, name: str, place: tuple[int, ...], tensor: Callable[[str], Array]) -> Element:
         """Write out one number.
@@ -100,8 +98,7 @@ class Writer:
 
     def _constant(self, name: str) -> Array:
         """A weight, or what nodes make of weights alone."""
-        with self._turn:
-            return self._constants.found_or_made(name, lambda: self._computed(name))
+        return self._constants.found_or_made(name, lambda: self._computed(name))
 
     def _computed(self, name: str) -> Array:
         if name in self._graph.constants:

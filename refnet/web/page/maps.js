@@ -178,4 +178,10 @@ on("first layer", () => {
 });
 on("seen", () => state.layer && load());
 on("square", () => state.seen && state.layer && load());
-on("look", () => shown && mark());
+on("look", () => {
+  if (!shown) return;
+  mark();
+  const { look } = state;
+  const elsewhere = look?.kept && look.tensor === shown.tensor && look.place.length === 3;
+  if (elsewhere && !shown.channels.includes(look.place[0])) load(look.place[0]);
+});

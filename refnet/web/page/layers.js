@@ -17,7 +17,7 @@ function shortName(name, title) {
 
 export function pick(number) {
   const layer = state.facts.blocks[state.block].layers[number];
-  set({ layer: layer.name, look: null });
+  set({ layer: layer.name, look: null, trail: [] });
   tell(`${layer.name}, ${WORDS[layer.op] ?? layer.op}, ${extents(layer.shape)}`);
 }
 

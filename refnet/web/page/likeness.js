@@ -31,7 +31,7 @@ const load = newest(async () => {
 function draw(whole) {
   const svg = $("history");
   const low = Math.min(...history, whole);
-  const high = Math.max(...history, whole, low + 0.02);
+  const high = Math.max(...history, whole, low + 0.05);
   const y = (value) => 4 + (1 - (value - low) / (high - low)) * 40;
   const points = history.map((value, i) => `${i},${y(value)}`).join(" ");
   svg.setAttribute("viewBox", `0 0 ${LENGTH} 48`);

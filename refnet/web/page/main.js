@@ -17,7 +17,9 @@ try {
   const facts = await get("network");
   const layers = facts.blocks.flatMap((block) => block.layers).length;
   $("model").textContent = `${facts.model}: ${layers} layers in ${facts.blocks.length} blocks, images of ${facts.width} × ${facts.height}`;
-  $("engine").textContent = facts.engine === "fast" ? "the fast engine, float32" : "the float64 network";
+  $("engine").textContent = facts.engine === "fast"
+    ? "The similarity, and what blocks hand on to each other, are of the fast engine (float32); within a block all is float64."
+    : "All numbers are of the float64 network.";
   if (facts.synthetic) {
     $("synthetic").textContent = `The weights of this network are made up (${facts.synthetic}). Its numbers are exact, and mean nothing about any face.`;
     $("synthetic").hidden = false;

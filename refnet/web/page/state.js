@@ -10,6 +10,7 @@ export const state = {
   block: 0, // number
   layer: null, // name
   look: null, // {tensor, place, kept}: the number that is written out
+  trail: [], // of such numbers: those that links were followed from
 };
 
 const listeners = [];
@@ -37,10 +38,10 @@ export function layerNamed(name) {
   return null;
 }
 
-// Shows a tensor; `place` keeps the number at it.
-export function goTo(name, place = null) {
-  const found = layerNamed(name);
-  if (!found) return;
-  const look = place ? { tensor: name, place, kept: true } : null;
-  set({ block: found.number, layer: name, look });
+// Shows a tensor and keeps the number at a place of it; `trail` is the way back.
+function show({ tensor, place }, trail) {
+  set({ block: layerNamed(tensor).number, layer: tensor, look: { tensor, place, kept: true }, trail });
 }
+
+export const goTo = (tensor, place) => show({ tensor, place }, state.look ? [...state.trail, state.look] : state.trail);
+export const goBack = () => show(state.trail.at(-1), state.trail.slice(0, -1));

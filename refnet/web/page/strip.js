@@ -34,7 +34,7 @@ function bar(number, block) {
 
 export function choose(number) {
   const block = state.facts.blocks[number];
-  set({ block: number, layer: block.layers.at(-1).name, look: null });
+  set({ block: number, layer: block.layers.at(-1).name, look: null, trail: [] });
   tell(`${block.title}, ${block.layers.length} layers`);
 }
 

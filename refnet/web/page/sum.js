@@ -1,9 +1,9 @@
 // One number, written out: the window that it was made from, the weights, and the sum.
 
 import { get, newest } from "./api.js";
-import { decoded, folded, paint, paintNumbers } from "./paint.js";
+import { decoded, folded, onScheme, paint, paintNumbers } from "./paint.js";
 import { element, number, problem, tell } from "./say.js";
-import { goTo, layerNamed, on, seenSquare, state } from "./state.js";
+import { goBack, goTo, layerNamed, on, seenSquare, state } from "./state.js";
 
 const panel = document.getElementById("sum");
 const empty = panel.firstElementChild;
@@ -22,13 +22,22 @@ const load = newest(async (wanted) => {
   }
 });
 
+// The way back along the links that were followed.
+function wayBack() {
+  if (state.trail.length === 0) return null;
+  const button = element("button", { type: "button", id: "way-back" }, "‹ back");
+  button.addEventListener("click", goBack);
+  return button;
+}
+
 function where(tensor, place) {
   return place.length === 1 ? `${tensor}, number ${place[0]}` : `${tensor}, channel ${place[0]}, row ${place[1]}, column ${place[2]}`;
 }
 
 function draw() {
   const unknown = written.kind === "unknown";
-  panel.replaceChildren(
+  const parts = [
+    wayBack(),
     element("p", { className: "where" }, where(written.tensor, written.place)),
     element("p", { className: "value" }, number(written.value, 8)),
     element("p", { className: "formula" }, written.formula),
@@ -36,7 +45,8 @@ function draw() {
     written.given.length ? given() : null,
     unknown ? null : terms(),
     written.contributions && written.contributions.length > 1 ? bars() : null,
-  );
+  ];
+  panel.replaceChildren(...parts.filter((part) => part !== null));
   showField();
   tell(`${where(written.tensor, written.place)}: ${number(written.value)}`);
 }
@@ -165,6 +175,7 @@ function clear() {
   field.hidden = true;
 }
 
+onScheme(() => written && draw());
 on("look", () => (state.look ? load(state.look) : clear()));
 on("first seen", () => state.look && load(state.look));
 on("square", () => state.seen && state.look && load(state.look));

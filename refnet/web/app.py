@@ -86,14 +86,14 @@ def too_little_memory(_: Request, __: Exception) -> Response:
 
 
 async def body_of(request: Request) -> bytes:
-    """The body of a request, as long as it is not too long."""
-    body = bytearray()
+    """The body of a request; one that is too long is read to its end, so that its sender hears why it is refused."""
+    body, length = bytearray(), 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise HTTPException(
-                413, f"the file has more than {BODY_BYTES // 2**20} MB; scale the photograph down first"
-            )
+        length += len(chunk)
+        if length <= BODY_BYTES:
+            body += chunk
+    if length > BODY_BYTES:
+        raise HTTPException(413, f"the file has more than {BODY_BYTES // 2**20} MB; scale the photograph down first")
     return bytes(body)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from refnet.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.applications import Starlette
 
 HOST = "127.0.0.1"
@@ -41,9 +42,10 @@ def open_port(port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
+        near = port + 1 if 1023 < port < 65535 else PORT
         why = (error.strerror or str(error)).lower()
         raise UsageError(
-            f"port {port} cannot be opened ({why}); give another, such as --port {PORT + 1}, or --port 0 for any that is free"
+            f"port {port} cannot be opened ({why}); give another, such as --port {near}, or --port 0 for any that is free"
         ) from None
     return listener
 
@@ -53,13 +55,19 @@ def address(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}/"
 
 
+def configuration(app: "Starlette") -> "uvicorn.Config":
+    """How requests are answered: quietly, and by nobody who gives a name and a version."""
+    import uvicorn
+
+    return uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
+
+
 def serve(app: "Starlette", listener: socket.socket) -> None:
     """Answer requests until the person stops it with Ctrl-C."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(configuration(app)).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn has closed in order, and raises it again
         return
     finally:

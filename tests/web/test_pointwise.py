@@ -18,7 +18,7 @@ CASES = [
     ("PRelu", [X, np.array([[[0.25]], [[7.0]]])], (0, 0, 1), -1.0, ["slope · x"]),
     ("PRelu", [X, np.array([[[0.25]], [[7.0]]])], (1, 0, 1), 2.0, ["x"]),
     ("Add", [X, 10 * X], (0, 0, 1), -44.0, ["a", "b"]),
-    ("Sub", [X, np.array([127.5])], (0, 0, 0), -124.5, ["a", "−b"]),
+    ("Sub", [X, np.array([127.5])], (0, 0, 0), -124.5, ["a", "\N{MINUS SIGN}b"]),
     ("Mul", [X, np.array([0.5])], (0, 0, 1), -2.0, ["a · b"]),
     ("Div", [X, np.array([4.0])], (1, 0, 1), 0.5, ["a / b"]),
 ]
@@ -40,7 +40,14 @@ def test_batch_normalization_by_hand():
     node = Node("n", "BatchNormalization", ("x", "g", "b", "m", "v"), "y", {"epsilon": 0.0})
     found = of_pointwise(node, (1,), [np.array([[0.0, 5.0]]), *vectors], [True, *[False] * 4])
     assert found.total == 5.5  # (5 - 2) * 3 / 2 + 1
-    assert dict(found.given) == {"x": 5.0, "mean": 2.0, "var": 4.0, "ε": 0.0, "γ": 3.0, "scale": 1.5}
+    assert dict(found.given) == {
+        "x": 5.0,
+        "mean": 2.0,
+        "var": 4.0,
+        "ε": 0.0,
+        "\N{GREEK SMALL LETTER GAMMA}": 3.0,
+        "scale": 1.5,
+    }
     assert (found.windows[0].top, found.windows[0].left) == (0, 1)
 
 

@@ -49,7 +49,18 @@ def hold_to_their_sums(explorer, face, seed, operators_without_words=frozenset()
 
 def test_every_layer_of_the_network(explorer):
     seen = hold_to_their_sums(explorer, "first", 0)
-    assert seen == {"Identity", "Sub", "Mul", "Conv", "BatchNormalization", "PRelu", "Add", "Dropout", "Flatten", "Gemm"}
+    assert seen == {
+        "Identity",
+        "Sub",
+        "Mul",
+        "Conv",
+        "BatchNormalization",
+        "PRelu",
+        "Add",
+        "Dropout",
+        "Flatten",
+        "Gemm",
+    }
 
 
 def test_every_layer_from_what_the_fast_engine_hands_on(narrow):
@@ -87,5 +98,7 @@ def test_a_flattened_number_says_where_it_lay(explorer):
 
 @pytest.mark.parametrize("place", [(4, 0, 0), (0, 112, 0), (0, 0)])
 def test_a_place_that_is_not_there_is_refused(explorer, place):
-    with pytest.raises(UsageError, match=r"'relu0' has no place \(.*\); its extents are \(4, 112, 112\), counted from 0"):
+    with pytest.raises(
+        UsageError, match=r"'relu0' has no place \(.*\); its extents are \(4, 112, 112\), counted from 0"
+    ):
         explorer.element("first", "relu0", place)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Hashable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -79,7 +80,7 @@ class Explorer:
                 {
                     "title": block.title,
                     "residual": block.residual,
-                    "layers": [{"name": each.name, "op": each.op, "shape": each.shape} for each in block.layers],
+                    "layers": [asdict(layer) for layer in block.layers],
                 }
                 for block in self.blocks
             ],

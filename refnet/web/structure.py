@@ -19,11 +19,15 @@ SEPARATORS = "_./:"
 
 @dataclass(frozen=True)
 class Layer:
-    """One node's output, of one image: (C, H, W), or (C,) where nothing is left of the picture."""
+    """One node's output, of one image: (C, H, W), or (C,) where nothing is left of the picture.
+
+    `reads` are the image, or the layers, that it is made from.
+    """
 
     name: str
     op: str
     shape: Shape
+    reads: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def blocks_of(graph: Graph, crop: tuple[int, int, int]) -> tuple[Block, ...]:
     known = infer(graph, {graph.inputs[0].name: (1, *crop)})
     behind = _behind(graph)
     nodes = [node for node in graph.nodes if node.output in behind and len(known[node.output].shape) in (2, 4)]
+    shown = {node.output for node in nodes} | {graph.inputs[0].name}
     unit_of: dict[str, int] = {}
     for number, unit in enumerate(residual_units(graph)):
         own_shortcut = (behind[unit.shortcut] | {unit.shortcut}) - behind[unit.branch]
@@ -58,7 +63,15 @@ def blocks_of(graph: Graph, crop: tuple[int, int, int]) -> tuple[Block, ...]:
     parts = [(number is not None, run) for number, run in _runs(nodes, unit_of)]
     blocks = []
     for place, (residual, run) in enumerate(parts):
-        layers = tuple(Layer(node.output, node.op, known[node.output].shape[1:]) for node in run)
+        layers = tuple(
+            Layer(
+                node.output,
+                node.op,
+                known[node.output].shape[1:],
+                tuple(name for name in node.inputs if name in shown),
+            )
+            for node in run
+        )
         title = _shared_name([layer.name for layer in (layers[:-1] if residual else layers)])
         plain = "stem" if place == 0 else "head" if place == len(parts) - 1 else "between"
         blocks.append(Block(title or (f"unit {place}" if residual else plain), residual, layers))

@@ -22,6 +22,8 @@ def test_a_unit_ends_in_its_sum_and_holds_its_shortcut(narrow):
         "bn1", "conv1", "bn2", "relu1", "conv2", "bn3", "conv1sc", "sc", "_plus0",
     ]  # fmt: skip
     assert unit.layers[-1].shape == (4, 56, 56)
+    assert unit.layers[-1].reads == ("stage1_unit1_bn3", "stage1_unit1_sc")
+    assert unit.layers[0].reads == unit.layers[6].reads == ("relu0",)
 
 
 def test_every_tensor_made_from_the_image_is_in_one_block(narrow):

@@ -1,7 +1,7 @@
 // The layers of the chosen block, in order.
 
 import { element, extents, tell } from "./say.js";
-import { on, set, state } from "./state.js";
+import { layerNamed, on, open, state } from "./state.js";
 import { keys } from "./strip.js";
 
 const row = document.getElementById("layers");
@@ -17,7 +17,7 @@ function shortName(name, title) {
 
 export function pick(number) {
   const layer = state.facts.blocks[state.block].layers[number];
-  set({ layer: layer.name, look: null, trail: [] });
+  open(layer.name);
   tell(`${layer.name}, ${WORDS[layer.op] ?? layer.op}, ${extents(layer.shape)}`);
 }
 
@@ -34,6 +34,23 @@ function draw() {
   }));
 }
 
+// What the chosen layer is made from.
+function reads() {
+  const { layer, block } = layerNamed(state.layer);
+  const parts = layer.reads.flatMap((name, i) => {
+    const there = layerNamed(name);
+    const words = there === null ? "the image" : there.block === block ? shortName(name, block.title) : `${name} (${there.block.title})`;
+    const link = there === null ? words : element("button", { type: "button", className: "link" }, words);
+    if (there !== null) link.addEventListener("click", () => open(name));
+    return i ? [" and ", link] : [link];
+  });
+  const made = block.residual && layer === block.layers.at(-1) ? "the sum of " : "made from ";
+  document.getElementById("reads").replaceChildren(made, ...parts);
+  for (const [number, one] of block.layers.entries()) {
+    document.getElementById(`layer-${number}`).classList.toggle("read", layer.reads.includes(one.name));
+  }
+}
+
 row.addEventListener("keydown", (event) => {
   const layers = state.facts.blocks[state.block].layers;
   keys(event, layers.findIndex((layer) => layer.name === state.layer), layers.length - 1, (number) => {
@@ -42,4 +59,8 @@ row.addEventListener("keydown", (event) => {
   });
 });
 
-on("facts block layer", () => state.facts && draw());
+on("facts block layer", () => {
+  if (!state.layer) return;
+  draw();
+  reads();
+});

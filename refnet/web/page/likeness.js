@@ -1,8 +1,8 @@
 // The similarity of the two faces while the square moves, and how it went.
 
 import { get, newest } from "./api.js";
-import { noProblem, problem } from "./say.js";
-import { on, squareText, state } from "./state.js";
+import { noProblem, problem, tell } from "./say.js";
+import { on, squareInWords, squareText, state } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
 const LENGTH = 160;
@@ -12,6 +12,7 @@ const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4
 
 const load = newest(async () => {
   const asked = { face: state.first, other: state.second, square: squareText(state.square) };
+  const { square } = state;
   const start = performance.now();
   try {
     const { similarity, whole } = await get("similarity", asked);
@@ -20,6 +21,8 @@ const load = newest(async () => {
     $("number").textContent = similarity.toFixed(4).replace("-", "−");
     $("change").textContent = asked.square ? `${signed(similarity - whole)} by the square` : "nothing is covered";
     $("latency").textContent = asked.square ? `${took.toFixed(0)} ms` : "";
+    const place = square ? `, ${squareInWords(square)}` : "";
+    tell(`similarity ${$("number").textContent}, ${$("change").textContent}${place}`);
     history = [...history, similarity].slice(-LENGTH);
     draw(whole);
     noProblem();

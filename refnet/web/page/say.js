@@ -31,7 +31,10 @@ export function number(value, digits = 5) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text = size >= 1e5 || size < 1e-4 ? value.toExponential(digits - 2) : value.toPrecision(digits);
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
 }
+
+// The same of a number that may be short.
+export const rounded = (value) => String(Number(value.toPrecision(6))).replaceAll("-", "−");
 
 export const extents = (shape) => shape.join(" × ");

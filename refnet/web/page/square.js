@@ -1,7 +1,6 @@
 // The grey square: dragged by mouse, finger or keys.
 
-import { tell } from "./say.js";
-import { on, set, state } from "./state.js";
+import { on, set, squareInWords, state } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
 const box = $("square");
@@ -14,8 +13,6 @@ function put(left, top, size) {
   const side = Math.max(1, Math.min(size, Number(slider.max)));
   const clamp = (value, most) => Math.max(0, Math.min(most, Math.round(value)));
   set({ square: { left: clamp(left, width - side), top: clamp(top, height - side), size: side } });
-  const { left: x, top: y } = state.square;
-  tell(`square ${x} from the left, ${y} from the top, ${side} pixels`);
 }
 
 function resize(size) {
@@ -35,7 +32,7 @@ function draw() {
     left: `${(square.left / width) * 100}%`, top: `${(square.top / height) * 100}%`,
     width: `${(square.size / width) * 100}%`, height: `${(square.size / height) * 100}%`,
   });
-  box.setAttribute("aria-label", `grey square, ${square.left} from the left, ${square.top} from the top, ${square.size} pixels`);
+  box.setAttribute("aria-label", squareInWords(square));
   slider.value = String(square.size);
   $("square-size-said").textContent = `${square.size} px`;
 }

@@ -28,6 +28,7 @@ export function set(changes) {
 }
 
 export const squareText = (square) => (square ? `${square.left},${square.top},${square.size}` : null);
+export const squareInWords = ({ left, top, size }) => `grey square, ${left} from the left, ${top} from the top, ${size} pixels`;
 export const seenSquare = () => (state.seen ? squareText(state.square) : null);
 
 export function layerNamed(name) {
@@ -41,6 +42,10 @@ export function layerNamed(name) {
 // Shows a tensor and keeps the number at a place of it; `trail` is the way back.
 function show({ tensor, place }, trail) {
   set({ block: layerNamed(tensor).number, layer: tensor, look: { tensor, place, kept: true }, trail });
+}
+
+export function open(tensor) {
+  set({ block: layerNamed(tensor).number, layer: tensor, look: null, trail: [] });
 }
 
 export const goTo = (tensor, place) => show({ tensor, place }, state.look ? [...state.trail, state.look] : state.trail);

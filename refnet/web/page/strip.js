@@ -1,7 +1,7 @@
 // The network as a strip: a bar for each block, as high as its maps are large.
 
 import { element, extents, tell } from "./say.js";
-import { on, set, state } from "./state.js";
+import { on, open, state } from "./state.js";
 
 const strip = document.getElementById("strip");
 
@@ -34,7 +34,7 @@ function bar(number, block) {
 
 export function choose(number) {
   const block = state.facts.blocks[number];
-  set({ block: number, layer: block.layers.at(-1).name, look: null, trail: [] });
+  open(block.layers.at(-1).name);
   tell(`${block.title}, ${block.layers.length} layers`);
 }
 

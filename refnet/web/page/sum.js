@@ -2,7 +2,7 @@
 
 import { get, newest } from "./api.js";
 import { decoded, folded, onScheme, paint, paintNumbers } from "./paint.js";
-import { element, number, problem, tell } from "./say.js";
+import { element, number, problem, rounded, tell } from "./say.js";
 import { goBack, goTo, layerNamed, on, seenSquare, state } from "./state.js";
 
 const panel = document.getElementById("sum");
@@ -92,7 +92,7 @@ function link(words, tensor, place) {
 
 function given() {
   return element("dl", {}, ...written.given.map(({ name, value }) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, number(value, 6)))));
+    element("div", {}, element("dt", {}, name), element("dd", {}, rounded(value)))));
 }
 
 function terms() {

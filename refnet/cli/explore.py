@@ -65,6 +65,7 @@ def explore(
             else:
                 crop, notes = explorer.album.crop_of(path, str(path))
                 explorer.album.keep(name, path.name, crop, notes)
+        explorer.similarity("first", "second")  # weights are packed now, not while someone waits for the page
         url = address(listener)
         print_data(url)
         sys.stdout.flush()

@@ -1,6 +1,9 @@
 """The page in a real browser: what a person does, and what is then to be seen."""
 
 import re
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -49,8 +52,13 @@ def one(browser, selector):
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
+def shown(browser, selector):
+    """The text of an element in one step, since it may be replaced at any time; empty if there is none."""
+    return browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+
 def text(browser, name):
-    return browser.find_element(By.ID, name).text
+    return shown(browser, f"#{name}")
 
 
 def tiles(browser):
@@ -98,15 +106,15 @@ def test_pointing_at_a_pixel_shows_its_window_and_a_sum_that_is_its_value(page, 
     choose_first_convolution(page)
     canvas = one(page, "#maps canvas")
     ActionChains(page).move_to_element(canvas).perform()
-    until(page, lambda: one(page, "#sum .where").text.startswith("stage1_unit2_conv1, channel"))
-    channel, row, column = map(int, re.findall(r"(?:channel|row|column) (\d+)", one(page, "#sum .where").text))
+    until(page, lambda: shown(page, "#sum .where").startswith("stage1_unit2_conv1, channel"))
+    channel, row, column = map(int, re.findall(r"(?:channel|row|column) (\d+)", shown(page, "#sum .where")))
     expected = explorer.element("first", "stage1_unit2_conv1", (channel, row, column))["value"]
-    assert said(one(page, "#sum .value").text) == pytest.approx(expected, rel=1e-7)
+    assert said(shown(page, "#sum .value")) == pytest.approx(expected, rel=1e-7)
     assert said(text(page, "total")) == pytest.approx(expected, rel=1e-7)
     told = [said(cell.text) for cell in page.find_elements(By.CSS_SELECTOR, "#sum tbody tr:not(.total) .figure")]
     assert len(told) == 4
     assert sum(told) == pytest.approx(expected, abs=1e-5 * sum(map(abs, told)))
-    assert f"rows {row - 1} to {row + 1}, columns {column - 1} to {column + 1}" in one(page, "#sum figcaption").text
+    assert f"rows {row - 1} to {row + 1}, columns {column - 1} to {column + 1}" in shown(page, "#sum figcaption")
     assert len(page.find_elements(By.CSS_SELECTOR, "#sum .heat")) == 8
     assert one(page, "#field").is_displayed()
 
@@ -115,12 +123,12 @@ def test_a_pixel_is_chosen_by_keys_and_left_again(page):
     choose_first_convolution(page)
     tiles(page)[0].send_keys(Keys.ARROW_RIGHT)
     page.switch_to.active_element.send_keys(Keys.ENTER)
-    until(page, lambda: "row 28, column 28" in one(page, "#sum").text)
+    until(page, lambda: "row 28, column 28" in shown(page, "#sum"))
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN, Keys.SHIFT + Keys.ARROW_LEFT)
-    until(page, lambda: "row 29, column 20" in one(page, "#sum").text)
+    until(page, lambda: "row 29, column 20" in shown(page, "#sum"))
     until(page, lambda: "row 29, column 20: " in one(page, "#said").get_attribute("textContent"))
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
-    until(page, lambda: "Point at a pixel" in one(page, "#sum").text)
+    until(page, lambda: "Point at a pixel" in shown(page, "#sum"))
 
 
 def test_a_number_is_followed_back_to_where_it_came_from(page):
@@ -128,13 +136,13 @@ def test_a_number_is_followed_back_to_where_it_came_from(page):
     tiles(page)[0].send_keys(Keys.ENTER)
     until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#sum .link"))
     for _ in range(2):  # the convolution's input, then the sum of the unit before
-        before = one(page, "#sum .where").text
+        before = shown(page, "#sum .where")
         one(page, "#sum .link").click()
-        until(page, lambda before=before: one(page, "#sum .where").text != before)
-    assert one(page, "#sum .where").text.startswith("_plus0, channel")
+        until(page, lambda before=before: shown(page, "#sum .where") not in ("", before))
+    assert shown(page, "#sum .where").startswith("_plus0, channel")
     assert text(page, "maps-told").startswith("_plus0: 4 maps of 56")
     one(page, "#way-back").click()
-    until(page, lambda: one(page, "#sum .where").text.startswith("stage1_unit2_bn1, channel"))
+    until(page, lambda: shown(page, "#sum .where").startswith("stage1_unit2_bn1, channel"))
 
 
 def test_dragging_the_square_moves_the_similarity(page):
@@ -163,9 +171,9 @@ def test_the_maps_can_see_the_square(page, explorer):
     choose_first_convolution(page)
     tiles(page)[0].send_keys(Keys.ENTER)
     until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#sum .value"))
-    before = one(page, "#sum .value").text
+    before = shown(page, "#sum .value")
     one(page, "#square-seen").click()
-    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#sum .value") and one(page, "#sum .value").text != before)
+    until(page, lambda: shown(page, "#sum .value") not in ("", before))
 
 
 def test_a_broken_file_gets_a_sentence_and_the_page_goes_on(page, tmp_path):
@@ -208,6 +216,36 @@ def test_two_browsers_at_once_do_not_know_of_each_other(page, address, tmp_path)
             before = text(browser, "number")
             one(browser, "#square").send_keys(Keys.SHIFT + Keys.ARROW_RIGHT)
             until(browser, lambda browser=browser, before=before: text(browser, "number") != before)
+
+
+def test_a_page_of_another_origin_can_do_nothing_here(explorer, address, only_browser, tmp_path):
+    (tmp_path / "index.html").write_text("<title>elsewhere</title>")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as elsewhere:
+        thread = threading.Thread(target=elsewhere.serve_forever)
+        thread.start()
+        try:
+            only_browser.get(f"http://127.0.0.1:{elsewhere.server_port}/")
+            tries = "const [url, how, done] = arguments; fetch(url, how).then(r => done(r.type), e => done('refused'))"
+            face, upload = f"{address}api/face.png?face=first", f"{address}api/faces?name=x"
+            assert only_browser.execute_async_script(tries, face, {}) == "refused"
+            assert only_browser.execute_async_script(tries, face, {"mode": "no-cors"}) == "refused"
+            held = len(explorer.album._uploads)
+            for how in ({"method": "POST", "body": "x"}, {"method": "POST", "body": "x", "mode": "no-cors"}):
+                assert only_browser.execute_async_script(tries, upload, how) == "refused"
+            shown = "const [url, done] = arguments; const i = new Image(); i.onload = () => done('shown');"
+            shown += "i.onerror = () => done('refused'); i.src = url"
+            assert only_browser.execute_async_script(shown, face) == "refused"
+            assert len(explorer.album._uploads) == held
+        finally:
+            elsewhere.shutdown()
+            thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_):
+        pass
 
 
 def test_when_the_server_is_gone_the_page_says_so(explorer, only_browser):

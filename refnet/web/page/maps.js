@@ -47,6 +47,7 @@ function draw(holding) {
     ? `${shown.tensor}: ${shown.shape[0]} numbers`
     : `${shown.tensor}: ${shown.total} maps of ${height} × ${width}, the most active first`;
   $("page-told").textContent = vector ? "" : `${first + 1}–${last} of ${shown.total}`;
+  $("common-row").hidden = vector;
   $("pager").hidden = shown.total <= shown.channels.length && first === 0;
   $("back").disabled = first === 0;
   $("on").disabled = last >= shown.total;
@@ -58,7 +59,7 @@ function tile(channel, i, vector, width, height) {
   const cross = element("i", { className: "cross", hidden: true });
   const name = vector ? "all numbers" : `channel ${channel}`;
   const box = element("div", {
-    className: "tile", role: "gridcell", tabIndex: i === at ? 0 : -1,
+    className: "tile", role: "option", tabIndex: i === at ? 0 : -1, "aria-selected": String(i === at),
     "aria-label": `${name}, largest ${number(shown.largest[i], 3)}`,
   }, element("div", { className: "map" }, canvas, cross),
   element("p", {}, vector ? "" : String(channel), element("span", {}, number(shown.largest[i], 2))));
@@ -121,7 +122,6 @@ function columns() {
 
 function moveTo(i) {
   at = Math.max(0, Math.min(grid.children.length - 1, i));
-  for (const [j, box] of [...grid.children].entries()) box.tabIndex = j === at ? 0 : -1;
   grid.children[at].focus();
 }
 
@@ -129,7 +129,12 @@ const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
 
 grid.addEventListener("focusin", (event) => {
   const i = [...grid.children].indexOf(event.target);
-  if (i >= 0 && i !== at) [at, within] = [i, null];
+  if (i < 0) return;
+  if (i !== at) [at, within] = [i, null];
+  for (const [j, box] of [...grid.children].entries()) {
+    box.tabIndex = j === at ? 0 : -1;
+    box.setAttribute("aria-selected", String(j === at));
+  }
 });
 
 grid.addEventListener("keydown", (event) => {

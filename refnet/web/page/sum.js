@@ -5,9 +5,10 @@ import { decoded, folded, onScheme, paint, paintNumbers } from "./paint.js";
 import { element, number, problem, rounded, tell } from "./say.js";
 import { goBack, goTo, layerNamed, on, seenSquare, state } from "./state.js";
 
-const panel = document.getElementById("sum");
+const $ = (id) => document.getElementById(id);
+const panel = $("sum");
 const empty = panel.firstElementChild;
-const field = document.getElementById("field");
+const field = $("field");
 let written = null;
 
 const load = newest(async (wanted) => {
@@ -47,12 +48,14 @@ function draw() {
     written.contributions && written.contributions.length > 1 ? bars() : null,
   ];
   panel.replaceChildren(...parts.filter((part) => part !== null));
+  $("found").replaceChildren(element("b", {}, number(written.value, 6)), "written out below ↓");
+  $("found").hidden = false;
   showField();
   tell(`${where(written.tensor, written.place)}: ${number(written.value)}`);
 }
 
 // The tensor that was read, with the window on it.
-function inputMap(seen) {
+function inputMap(seen, i) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const known = layerNamed(seen.tensor);
   const vector = known !== null && known.layer.shape.length === 1;
@@ -71,7 +74,8 @@ function inputMap(seen) {
   map.style.setProperty("--ratio", `${form.width} / ${form.height}`);
   const words = vector ? `reads ${wide * high === 1 ? `number ${seen.left}` : "all numbers"}`
     : `reads row${high > 1 ? `s ${seen.top} to ${seen.bottom - 1}` : ` ${seen.top}`}, column${wide > 1 ? `s ${seen.left} to ${seen.right - 1}` : ` ${seen.left}`}`;
-  const caption = element("figcaption", { className: "quiet" }, words, " of ",
+  const letter = written.seen.length > 1 ? `${"ab"[i]} ` : "";
+  const caption = element("figcaption", { className: "quiet" }, letter, words, " of ",
     known ? link(seen.tensor, seen.tensor, middle(seen, vector)) : seen.tensor,
     vector ? "" : `; shown: channel ${seen.channel}`);
   return element("figure", {}, map, caption);
@@ -173,6 +177,7 @@ function clear() {
   written = null;
   panel.replaceChildren(empty);
   field.hidden = true;
+  $("found").hidden = true;
 }
 
 onScheme(() => written && draw());

@@ -1,6 +1,7 @@
 """`refnet explore`: a face through every layer, on a page."""
 
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +42,10 @@ def explore(
     ----------
     model
         Model file, or a card's name. Default: $REFNET_MODEL, else the cached arcfaceresnet100-8.
-    image, other
-        Photographs or aligned crops to begin with, instead of the two samples.
+    image
+        Photograph or aligned crop to begin with, instead of the first sample portrait.
+    other
+        The same for the second face, which the first is compared with.
     detector
         What finds faces in photographs: file of YuNet or SCRFD, or a card's name. Default: the cached YuNet, if it is
         there; without one only aligned crops are taken.
@@ -71,7 +74,7 @@ def explore(
         sys.stdout.flush()
         say("serving on this machine only; stop with Ctrl-C")
         if browser:
-            webbrowser.open(url)
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some browsers do not return
         serve(make_app(explorer), listener)
     return 0
 

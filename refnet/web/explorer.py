@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from refnet.errors import InputError, UsageError, nearest
+from refnet.errors import InputError, ModelError, UsageError, nearest
 from refnet.faces.pipeline import Pipeline
 from refnet.faces.similarity import similarity
 from refnet.graph import Array
@@ -52,6 +52,11 @@ class Explorer:
     ) -> None:
         height, width = network.contract.crop_size
         crop = (3, height, width)
+        if network.contract.shape[0] != 3 or len(network.graph.outputs) != 1:
+            raise ModelError(
+                f"the model takes images of {network.contract.shape[0]} channels and has {len(network.graph.outputs)} "
+                "outputs; the explorer shows networks that take 3 channels and have one output, the embedding"
+            )
         self.network = network
         self.blocks = blocks_of(network.graph, crop)
         self._layers = {layer.name: layer for block in self.blocks for layer in block.layers}

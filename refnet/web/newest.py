@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -24,6 +25,7 @@ class Newest(Generic[K, V]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._values: OrderedDict[K, V] = OrderedDict()
+        self._making: dict[K, Future[V]] = {}
         self._turn = threading.Lock()
 
     def __len__(self) -> int:
@@ -46,9 +48,24 @@ class Newest(Generic[K, V]):
                 self._values.popitem(last=False)
 
     def found_or_made(self, key: K, make: Callable[[], V]) -> V:
-        """The value, made now if it is not kept. Two threads that miss it at once both make it: no one waits."""
-        value = self.get(key)
-        if value is None:
+        """The value, made now if it is not kept; who asks for one that is being made waits for it."""
+        with self._turn:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+            mine = key not in self._making
+            promised = self._making.setdefault(key, Future())
+        if not mine:
+            return promised.result()
+        try:
             value = make()
             self.put(key, value)
-        return value
+        except BaseException as error:
+            promised.set_exception(error)
+            raise
+        else:
+            promised.set_result(value)
+            return value
+        finally:
+            with self._turn:
+                del self._making[key]

@@ -1,12 +1,13 @@
 """What the page asks."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from refnet.errors import InputError, UsageError
+from refnet.errors import InputError, ModelError, UsageError
 from refnet.faces.similarity import similarity
 from refnet.network import Network
 from refnet.web.explorer import Explorer
@@ -58,7 +59,15 @@ def test_a_layer_that_is_not_there_is_refused(explorer):
 def test_values_that_are_not_finite_are_not_shown(narrow):
     constants = dict(narrow.constants)
     constants["conv0_weight"] = np.full_like(constants["conv0_weight"], np.inf)
-    broken = Explorer(Network(type(narrow)(**{**vars(narrow), "constants": constants}), engine="reference"), "none")
+    broken = Explorer(Network(replace(narrow, constants=constants), engine="reference"), "none")
     broken.album.keep("first", "first", sample_crops()[0])
     with np.errstate(invalid="ignore"), pytest.raises(InputError, match="conv0 holds NaN or infinite values"):
         broken.maps("first", "conv0")
+
+
+def test_a_network_of_several_outputs_is_refused(narrow):
+    outputs = (*narrow.outputs, replace(narrow.outputs[0], name="pre_fc1"))
+    with pytest.raises(
+        ModelError, match="takes images of 3 channels and has 2 outputs; the explorer shows networks that"
+    ):
+        Explorer(Network(replace(narrow, outputs=outputs), engine="reference"), "none")

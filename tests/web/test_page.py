@@ -6,12 +6,19 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from refnet.faces.detect import load_detector
+from refnet.faces.pipeline import Pipeline
+from refnet.formats.reading import read_model
+from refnet.network import Network
+from refnet.web.explorer import Explorer
 from refnet.zoo.samples import sample_paths
+from tests import localdata
 from tests.browser import open_browser
 from tests.web.server import served
 
@@ -119,6 +126,22 @@ def test_pointing_at_a_pixel_shows_its_window_and_a_sum_that_is_its_value(page, 
     assert one(page, "#field").is_displayed()
 
 
+def test_a_channels_sum_unfolds_into_its_products(page):
+    choose_first_convolution(page)
+    tiles(page)[0].send_keys(Keys.ENTER)
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#sum .figure .link"))
+    unfold = one(page, "#sum .figure .link")
+    unfold.send_keys(Keys.ENTER)
+    cells = [cell.text.split("\n") for cell in page.find_elements(By.CSS_SELECTOR, "#sum .products table td")]
+    assert len(cells) == 9
+    for x, w, product in cells:
+        assert said(x.removesuffix(" ·")) * said(w) == pytest.approx(said(product), rel=2e-3)
+    sizes = sum(abs(said(product)) for _, _, product in cells)
+    assert sum(said(product) for _, _, product in cells) == pytest.approx(said(unfold.text), abs=1e-3 * sizes)
+    unfold.send_keys(Keys.ENTER)
+    assert not page.find_elements(By.CSS_SELECTOR, "#sum .products")
+
+
 def test_a_pixel_is_chosen_by_keys_and_left_again(page):
     choose_first_convolution(page)
     tiles(page)[0].send_keys(Keys.ARROW_RIGHT)
@@ -200,6 +223,30 @@ def test_an_image_is_given_and_its_name_is_never_markup(page, tmp_path):
     until(page, lambda: text(page, "number") == "1.0000")  # the same picture on both sides
     assert "taken as an aligned crop" in text(page, "first-notes")
     assert page.complaints() == []
+
+
+def test_photographs_with_and_without_a_face_on_a_trained_network(only_browser, tmp_path):
+    network = Network(read_model(localdata.path("models/mobilefacenet-arcface-mxnet.onnx")))
+    detector = load_detector(localdata.path("models/face_detection_yunet_2023mar.onnx"))
+    explorer = Explorer(network, Pipeline(detector))
+    for name, file in (("first", "Rob_Lowe_0001.jpg"), ("second", "Rob_Lowe_0002.jpg")):
+        crop, notes = explorer.album.crop_of(localdata.path(f"photos/{file}"), file)
+        explorer.album.keep(name, file, crop, notes)
+    Image.new("RGB", (300, 200), "#567").save(tmp_path / "wall.png")
+    with served(explorer) as url:
+        only_browser.get(f"{url}/")
+        page = complete(only_browser)
+        assert not one(page, "#synthetic").is_displayed()
+        one(page, "#square-on").click()
+        until(page, lambda: said(text(page, "number")) > 0.5)
+        one(page, "#file").send_keys(str(tmp_path / "wall.png"))
+        until(page, lambda: text(page, "problem") == "wall.png: no face was found")
+        one(page, "#file").send_keys(str(localdata.path("photos/Abdullah_Gul_0013.jpg")))
+        until(page, lambda: said(text(page, "number")) < 0.3)
+        assert "the face was found in a photograph of 250 x 250 pixels" in text(page, "first-notes")
+        assert not one(page, "#problem").is_displayed()
+        one(page, "#block-1").click()  # has depthwise convolutions
+        until(page, lambda: text(page, "maps-told").startswith("_plus0: 64 maps of 28"))
 
 
 def test_two_browsers_at_once_do_not_know_of_each_other(page, address, tmp_path):

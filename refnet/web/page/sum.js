@@ -124,9 +124,30 @@ function termRow(term, largest, pictures) {
     paintNumbers(canvas, rows);
     return element("td", {}, canvas);
   };
-  return element("tr", {},
+  const row = element("tr", {},
     element("th", { scope: "row" }, known ? link(label, source.tensor, place) : label),
     heat(term.seen, "what is seen"), heat(term.weight, "the weights"), ...valueCells(term.value, largest));
+  const unfold = element("button", { type: "button", className: "link", "aria-expanded": "false", title: "Show every product" },
+    number(term.value, 6));
+  row.querySelector(".figure").replaceChildren(unfold);
+  unfold.addEventListener("click", () => {
+    const open = unfold.getAttribute("aria-expanded") === "true";
+    unfold.setAttribute("aria-expanded", String(!open));
+    if (open) row.nextElementSibling.remove();
+    else row.after(products(term));
+  });
+  return row;
+}
+
+// Every product of a channel, at its place in the window.
+function products(term) {
+  const cells = term.seen.map((seen, i) => element("tr", {}, ...seen.map((x, j) => {
+    const w = term.weight[i][j];
+    return element("td", {}, `${number(x, 4)} ·`, element("br"), number(w, 4), element("br"), element("b", {}, number(x * w, 4)));
+  })));
+  const words = `x · w at every place of the window; the sum is ${number(term.value, 8)}`;
+  return element("tr", { className: "products" }, element("td", { colSpan: 5 },
+    element("p", { className: "quiet" }, words), element("div", { className: "wide" }, element("table", {}, element("tbody", {}, ...cells)))));
 }
 
 function plainRow(label, value, largest, span) {

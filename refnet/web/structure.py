@@ -72,9 +72,11 @@ def blocks_of(graph: Graph, crop: tuple[int, int, int]) -> tuple[Block, ...]:
             )
             for node in run
         )
-        title = _shared_name([layer.name for layer in (layers[:-1] if residual else layers)])
-        plain = "stem" if place == 0 else "head" if place == len(parts) - 1 else "between"
-        blocks.append(Block(title or (f"unit {place}" if residual else plain), residual, layers))
+        shared = _shared_name([layer.name for layer in (layers[:-1] if residual else layers)])
+        title = shared or (f"unit {place}" if residual else "between")
+        if not residual and place in (0, len(parts) - 1):
+            title = "stem" if place == 0 else "head"
+        blocks.append(Block(title, residual, layers))
     return tuple(blocks)
 
 

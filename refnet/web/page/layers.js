@@ -11,8 +11,9 @@ const WORDS = {
 };
 
 function shortName(name, title) {
-  const short = name.startsWith(title) && name.length > title.length ? name.slice(title.length) : name;
-  return short.replace(/^[_./:]+/, "").replace(/_output_0$/, "");
+  const bare = name.replace(/^[_./:]+/, "").replace(/_output_0$/, "");
+  const short = bare.startsWith(title) && bare.length > title.length ? bare.slice(title.length) : bare;
+  return short.replace(/^[_./:]+/, "");
 }
 
 export function pick(number) {

@@ -41,11 +41,9 @@ export function paint(canvas, steps, width, height, strength = 1) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-// Rows of numbers, scaled by the largest of them or by `largest`.
-export function paintNumbers(canvas, rows, largest = 0) {
-  const flat = rows.flat();
-  const unit = largest || Math.max(...flat.map(Math.abs)) || 1;
-  paint(canvas, flat.map((value) => Math.round((value / unit) * 127)), rows[0].length, rows.length);
+// Rows of numbers, `largest` in full colour.
+export function paintNumbers(canvas, rows, largest) {
+  paint(canvas, rows.flat().map((value) => Math.round((value / (largest || 1)) * 127)), rows[0].length, rows.length);
 }
 
 export function decoded(text) {

@@ -77,7 +77,7 @@ function inputMap(seen, i) {
   const letter = written.seen.length > 1 ? `${"ab"[i]} ` : "";
   const caption = element("figcaption", { className: "quiet" }, letter, words, " of ",
     known ? link(seen.tensor, seen.tensor, middle(seen, vector)) : seen.tensor,
-    vector ? "" : `; shown: channel ${seen.channel}`);
+    ...(vector ? [] : [element("br"), `shown: channel ${seen.channel}`]));
   return element("figure", {}, map, caption);
 }
 
@@ -119,14 +119,15 @@ function termRow(term, largest, pictures) {
   const vector = known !== null && known.layer.shape.length === 1;
   const place = vector ? [term.channel] : middle({ ...source, channel: term.channel }, false);
   const label = vector ? `number ${term.channel}` : term.label;
-  const heat = (rows, words) => {
+  const heat = (part, words) => {
+    const rows = term[part];
     const canvas = element("canvas", { className: "heat", title: rows.map((row) => row.map((value) => number(value, 3)).join("  ")).join("\n"), role: "img", "aria-label": words });
-    paintNumbers(canvas, rows);
+    paintNumbers(canvas, rows, largestOf(part));
     return element("td", {}, canvas);
   };
   const row = element("tr", {},
     element("th", { scope: "row" }, known ? link(label, source.tensor, place) : label),
-    heat(term.seen, "what is seen"), heat(term.weight, "the weights"), ...valueCells(term.value, largest));
+    heat("seen", "what is seen"), heat("weight", "the weights"), ...valueCells(term.value, largest));
   const unfold = element("button", { type: "button", className: "link", "aria-expanded": "false", title: "Show every product" },
     number(term.value, 6));
   row.querySelector(".figure").replaceChildren(unfold);
@@ -137,6 +138,11 @@ function termRow(term, largest, pictures) {
     else row.after(products(term));
   });
   return row;
+}
+
+// Windows are on one scale, and weights on another.
+function largestOf(part) {
+  return Math.max(...written.terms.filter((term) => term[part]).flatMap((term) => term[part].flat().map(Math.abs)));
 }
 
 // Every product of a channel, at its place in the window.

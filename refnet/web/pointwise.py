@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from refnet.graph import Array, Node
+from refnet.graph import Array, Node, Shape
 from refnet.web.element import Element, Term, Window
 
 Place = tuple[int, ...]
@@ -22,10 +22,9 @@ def of_pointwise(node: Node, place: Place, arrays: Sequence[Array], moving: Sequ
     moving : for each input, whether it is a tensor, and not a constant
     """
     formula, given, terms = _WORDS[node.op](node, place, arrays)
-    channel, row, column = place if len(place) == 3 else (0, 0, place[0])
     windows = tuple(
-        Window(name, channel, row, column, row + 1, column + 1)
-        for name, tensor in zip(node.inputs, moving, strict=True)
+        _window(name, place, array.shape[1:])
+        for name, array, tensor in zip(node.inputs, arrays, moving, strict=True)
         if tensor
     )
     total = math.fsum(term.value for term in terms)
@@ -33,6 +32,13 @@ def of_pointwise(node: Node, place: Place, arrays: Sequence[Array], moving: Sequ
 
 
 Words = tuple[str, list[tuple[str, float]], list[Term]]
+
+
+def _window(name: str, place: Place, shape: Shape) -> Window:
+    """The one place of a tensor, which may be stretched along axes of extent 1."""
+    there = [0 if extent == 1 else i for extent, i in zip(shape, place[-len(shape) :], strict=True)]
+    channel, row, column = there if len(there) == 3 else (0, 0, there[0])
+    return Window(name, channel, row, column, row + 1, column + 1)
 
 
 def _at(array: Array, place: Place) -> float:

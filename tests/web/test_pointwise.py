@@ -35,6 +35,13 @@ def test_a_number_is_the_sum_of_its_terms(op, arrays, place, expected, labels):
     assert (found.windows[0].top, found.windows[0].left, found.windows[0].channel) == (place[1], place[2], place[0])
 
 
+def test_the_window_on_a_tensor_that_is_stretched_is_where_it_was_read():
+    weights = np.array([[[[0.5]], [[0.25]]]])
+    found = of_pointwise(Node("n", "Mul", ("x", "w"), "y"), (1, 0, 1), [X, weights], [True, True])
+    assert found.total == 0.5
+    assert [(window.channel, window.top, window.left) for window in found.windows] == [(1, 0, 1), (1, 0, 0)]
+
+
 def test_batch_normalization_by_hand():
     vectors = [np.array([9.0, 3.0]), np.array([9.0, 1.0]), np.array([9.0, 2.0]), np.array([9.0, 4.0])]
     node = Node("n", "BatchNormalization", ("x", "g", "b", "m", "v"), "y", {"epsilon": 0.0})

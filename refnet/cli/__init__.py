@@ -36,6 +36,7 @@ _COMMANDS = {
     "doctor": "Which of the mistakes people make with these models has been made here.",
     "diff": "Where two models differ: structure, weights, behaviour.",
     "explain": "What in a face carries its similarity to another.",
+    "explore": "A page on this machine: a face through every layer, every number written out.",
     "bench": "Speed beside other runtimes, and layer by layer beside the machine's limits.",
     "trace": "Write the tensors inside the network to a file.",
     "convert": "Another format, order of channels, precision or opset.",

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench docs lock clean
+.PHONY: help demo test check fix bench docs pages lock clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,12 @@ bench: .venv/.dev ## measure running, starting and loading beside onnxruntime
 	$(BIN)/python tools/measure_load.py .venv/model.onnx
 	$(BIN)/python tools/measure_reference.py .venv/model.onnx
 
-docs: .venv/.dev ## write the pages and figures that tools write
+docs: .venv/.dev ## build the site in build/site, running every lesson anew
+	rm -rf build/site build/doctrees docs/learn docs/commands
+	$(BIN)/sphinx-build -q -W --keep-going -d build/doctrees docs build/site
+	@echo "the site is in $(CURDIR)/build/site/index.html"
+
+pages: .venv/.dev ## write the pages and figures that tools write
 	$(BIN)/python tools/write_validation.py $(wildcard $(or $(REFNET_TEST_DATA),../shared/data)/models/*.onnx)
 	$(BIN)/python tools/write_kernels.py
 	$(BIN)/python tools/write_doctor.py

@@ -5,8 +5,6 @@ import re
 from pathlib import Path
 from typing import get_args
 
-import pytest
-
 from refnet.compat import onnxruntime as session_module
 from refnet.compat.insightface import ArcFaceONNX
 from refnet.faces.calibration import read_calibration
@@ -86,9 +84,3 @@ def test_the_gallery_is_read_with_the_lines_it_shows(tmp_path, monkeypatch):
     exec(code, shown)
     assert shown["labels"] == list(gallery.labels)
     assert shown["embeddings"].shape == gallery.embeddings.shape
-
-
-@pytest.mark.parametrize("page", ["gallery.md", "thresholds.md", "compat.md"])
-def test_every_file_it_links_exists(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", (DOCS / page).read_text()):
-        assert (DOCS / target).exists(), target

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from refnet.audit.statistics import TensorStatistics
-from refnet.cli import main
 
 PAGE = (Path(__file__).parents[1] / "docs" / "inside.md").read_text()
 
@@ -18,13 +17,6 @@ def test_the_examples_run(
     monkeypatch.chdir(tmp_path)
     exec("\n".join(re.findall(r"```python\n(.*?)```", PAGE, flags=re.S)), {})
     assert re.fullmatch(r"-?0\.\d\d \(3, 112, 112\)\n", capsys.readouterr().out)
-
-
-def test_every_option_it_shows_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trace", "--help"]) == 0
-    help_text = capsys.readouterr().out
-    for option in set(re.findall(r"^refnet trace.*?(--\w+)", PAGE, flags=re.M)):
-        assert option in help_text
 
 
 def test_every_field_of_the_statistics_is_told() -> None:

@@ -26,8 +26,3 @@ def test_every_command_it_lists_exists(capsys: pytest.CaptureFixture[str]) -> No
     for command in commands:
         assert main([command, "--help"]) == 0
     capsys.readouterr()
-
-
-def test_every_file_it_links_exists() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target

@@ -1,28 +1,27 @@
 """Write the parts of README.md that are measured: the example's real output, the agreement, the speed.
 
-    python tools/write_readme.py
+    python tools/write_readme.py [FILE.json]
 
 Between `<!-- name -->` and `<!-- /name -->` stands what the function of that name returns. Makes the full-size
-synthetic model in a temporary folder; needs onnxruntime; about a minute.
+synthetic model in a temporary folder; needs onnxruntime; some minutes. FILE.json is what `refnet bench --json` printed;
+without one, the speed beside onnxruntime is measured now.
 """
 
 import contextlib
 import io
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from pages import replace_block
 
 import refnet
-from refnet.bench.machine import processor
+from refnet.bench.machine import sentence
 from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_images
 
@@ -69,23 +68,40 @@ def figures(model: Path) -> str:
     exact = refnet.load(model, engine="reference")(images)
     ours = refnet.load(model)(images)
     errors = [max(np.linalg.norm(side - exact, axis=1) / np.linalg.norm(exact, axis=1)) for side in (ours, theirs)]
-    ratios = bench(model)
-    speed = ", ".join(f"{ratio:.1f} at batch {batch} on {threads}" for (batch, threads), ratio in ratios.items())
+    measured = bench(model)
+    speed = speeds(measured["rows"])
     return (
         f"**Agreement**: relative L2 distance of the full-size network's embeddings from the float64 reference: refnet "
-        f"{errors[0]:.1e}, onnxruntime {errors[1]:.1e}. **Speed**: how many times faster than onnxruntime, by number of "
-        f"threads: {speed}. ({processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, NumPy {version('numpy')}, "
-        f"numba {version('numba')}, onnxruntime {version('onnxruntime')}; `make docs`, `refnet bench`)"
+        f"{errors[0]:.1e}, onnxruntime {errors[1]:.1e}. **Speed**: {speed}. ({sentence(measured['machine'])}; "
+        f"`refnet bench`, [how it is measured](docs/benchmarks.md))"
     )
 
 
-def bench(model: Path) -> dict[tuple[int, int], float]:
-    """Times as fast as onnxruntime, by batch and threads."""
-    options = ("--batch", "1", "8", "--against", "onnxruntime", "--json")
-    command = [sys.executable, "-m", "refnet", "bench", model, *options]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    rows = json.loads(done.stdout)["rows"]
-    return {(row["batch"], row["threads"]): row["times_as_slow"] for row in rows if row["runtime"] == "onnxruntime"}
+def speeds(rows: list[dict[str, Any]]) -> str:
+    """How many times as fast as every other runtime, from the least to the most."""
+    taken: dict[str, list[float]] = {}
+    for row in rows:
+        if row["runtime"] != "refnet":
+            taken.setdefault(f"{row['runtime']} {row['version']}", []).append(row["times_as_slow"])
+    batches, threads = (sorted({row[what] for row in rows}) for what in ("batch", "threads"))
+    beside = ", ".join(f"{min(ratios):.1f} to {max(ratios):.1f} times {name}" for name, ratios in taken.items())
+    return f"{beside}; in one run, over batches of {listed(batches)} images with {listed(threads)} threads"
+
+
+def listed(numbers: list[int]) -> str:
+    """Numbers in a sentence."""
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def bench(model: Path) -> dict[str, Any]:
+    """What `refnet bench --json` printed: into the file that was named, or now."""
+    if len(sys.argv) > 1:
+        return json.loads(Path(sys.argv[1]).read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "refnet", "bench", model, "--json"], check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(done.stdout)
 
 
 if __name__ == "__main__":

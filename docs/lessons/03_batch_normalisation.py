@@ -1,15 +1,15 @@
-"""
+r"""
 Batch normalisation, and how to make it disappear
 =================================================
 
 LResNet100E-IR has 103 convolutions and 154 batch normalisations, which in a finished network do nothing but scale and
 shift. Each is one straight line for every channel :math:`c`:
 
-.. math:: y_c = \\gamma_c \\, \\frac{x_c - \\mu_c}{\\sqrt{v_c + \\epsilon}} + \\beta_c = a_c\\, x_c + b_c
+.. math:: y_c = \gamma_c \, \frac{x_c - \mu_c}{\sqrt{v_c + \epsilon}} + \beta_c = a_c\, x_c + b_c
 
-The mean :math:`\\mu` and the variance :math:`v` were measured in training and are numbers in the file now; :math:`\\gamma`
-and :math:`\\beta` were learnt. A straight line before or after a convolution, which is linear too, can be made part of
-it. One way this is exact. The other way it is exact except at the border, and that error has a shape.
+The mean :math:`\mu` and the variance :math:`v` were measured in training and are numbers in the file now;
+:math:`\gamma` and :math:`\beta` were learnt. A straight line before or after a convolution, which is linear too, can be
+made part of it. One way this is exact. The other way it is exact except at the border, and that error has a shape.
 """
 
 import os
@@ -29,8 +29,9 @@ from refnet.zoo.samples import sample_images
 from refnet.zoo.synthetic import synthetic_model
 
 # %%
-# The network is narrow and has seeded weights, unless ``REFNET_MODEL`` names another LResNet100E-IR. Many exporters fold
-# every normalisation away; from their files there is nothing to see here, and the seeded network takes their place.
+# The network is narrow and has seeded weights, unless ``REFNET_MODEL`` names another LResNet100E-IR. Many exporters
+# fold every normalisation away; from their files there is nothing to see here, and the seeded network takes their
+# place.
 
 graph = lesson_graph()
 if "stage2_unit1_bn3" not in {node.output for node in graph.nodes}:
@@ -52,11 +53,11 @@ image = network.contract.prepare(face[np.newaxis])
 # What it does to a histogram
 # ---------------------------
 #
-# A layer in the second stage, and the numbers of its first eight channels for the four sample portraits. What a convolution
-# makes lies anywhere and is as wide as it likes. Subtract the stored mean and divide by the stored deviation, and every
-# channel lies around 0 with a width of 1. Then :math:`\gamma` and :math:`\beta` give each channel the place and width that
-# training found useful for it. The step in the middle is what makes a deep network trainable; at inference it is only half
-# of a straight line.
+# A layer in the second stage, and the numbers of its first eight channels for the four sample portraits. What a
+# convolution makes lies anywhere and is as wide as it likes. Subtract the stored mean and divide by the stored
+# deviation, and every channel lies around 0 with a width of 1. Then :math:`\gamma` and :math:`\beta` give each channel
+# the place and width that training found useful for it. The step in the middle is what makes a deep network trainable;
+# at inference it is only half of a straight line.
 
 
 def constants(name):
@@ -79,7 +80,7 @@ if network.synthetic:  # its statistics were measured on these very portraits, a
     assert np.abs(standardised.mean(axis=(0, 2, 3))).max() < 2**-8 * np.abs(mean / np.sqrt(var)).max() + 2**-8
     assert np.abs(standardised.std(axis=(0, 2, 3)) - 1).max() < 2**-8
 
-figure, axes = plt.subplots(1, 3, figsize=(9, 4.2), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9, 4.2), sharey=True)
 titles = ("what the convolution makes", "minus mean, over deviation", "times gamma, plus beta")
 low, high = np.percentile(x[:, :8], [0.1, 99.9])
 for ax, values, title in zip(axes, (x, standardised, y), titles, strict=True):
@@ -93,7 +94,7 @@ for ax, values, title in zip(axes, (x, standardised, y), titles, strict=True):
     ax.axvline(0, color="#777777", linewidth=0.8, zorder=20)
     ax.set_yticks([])
     ax.set_title(title, fontsize=10)
-    ax.spines[["left", "top", "right"]].set_visible(False)
+    ax.spines["left"].set_visible(False)
 axes[0].set_ylabel("eight channels")
 plt.show()
 
@@ -119,13 +120,13 @@ assert error < 1e-13
 # Into the convolution after it: not at the border
 # ------------------------------------------------
 #
-# A unit begins with a normalisation, and its first convolution comes after. Inside the picture the same trick works: the
-# filters take the :math:`a` of their *input* channels, and the sum over all :math:`b` becomes a bias,
+# A unit begins with a normalisation, and its first convolution comes after. Inside the picture the same trick works:
+# the filters take the :math:`a` of their *input* channels, and the sum over all :math:`b` becomes a bias,
 #
 # .. math:: \sum_{c,u,v} w_{ocuv} (a_c x_c + b_c) = \sum_{c,u,v} (w_{ocuv} a_c)\, x_c + \sum_{c,u,v} w_{ocuv}\, b_c .
 #
-# But a 3 x 3 convolution puts zeros around what it reads, and it puts them around the *normalised* picture. The bias counts
-# :math:`b_c` under all nine taps; at the border three of them lie on a zero that never was shifted.
+# But a 3 x 3 convolution puts zeros around what it reads, and it puts them around the *normalised* picture. The bias
+# counts :math:`b_c` under all nine taps; at the border three of them lie on a zero that never was shifted.
 
 name = "stage2_unit8"
 gamma, beta, mean, var, epsilon = constants(f"{name}_bn1")
@@ -154,10 +155,10 @@ channel = int(np.argmax(edges.min(axis=0) / np.abs(wanted[0]).max(axis=(1, 2))))
 limit = np.abs(wanted[0, channel]).max()
 
 # sphinx_gallery_thumbnail_number = 2
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.3))
 pictures = {"normalise, then convolve": wanted, "folded into the filters": folded, "the difference, times 5": 5 * off}
 for ax, (title, values) in zip(axes, pictures.items(), strict=True):
-    ax.imshow(values[0, channel], cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+    ax.imshow(values[0, channel], cmap="RdBu", vmin=-limit, vmax=limit)
     ax.set_title(title)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -165,8 +166,8 @@ for ax, (title, values) in zip(axes, pictures.items(), strict=True):
 plt.show()
 
 # %%
-# The mend is one line: around the picture goes not zero but what the normalisation would have turned into zero, the number
-# :math:`-b_c / a_c` for each channel.
+# The mend is one line: around the picture goes not zero but what the normalisation would have turned into zero, the
+# number :math:`-b_c / a_c` for each channel.
 
 channels = len(a)
 padded = np.empty((1, channels, x.shape[2] + 2, x.shape[3] + 2))
@@ -214,13 +215,12 @@ print(f"similarity of the two embeddings of one face: {refnet.similarity(right[0
 # ------------
 #
 # - At inference, batch normalisation is a line for each channel, :math:`a_c x_c + b_c`.
-# - The line behind a convolution can be folded into it, always. The line before a convolution can be folded into it if there
-#   is no padding, or no shift :math:`b`, or if the padding is changed to :math:`-b_c / a_c`.
-# - So the third normalisation of a unit disappears, and the second, and the stem's. The first stays. refnet's fast engine
-#   computes it where the sum of the unit before is still in a register, which costs next to nothing.
+# - The line behind a convolution can be folded into it, always. The line before a convolution can be folded into it if
+#   there is no padding, or no shift :math:`b`, or if the padding is changed to :math:`-b_c / a_c`.
+# - So the third normalisation of a unit disappears, and the second, and the stem's. The first stays. refnet's fast
+#   engine computes it where the sum of the unit before is still in a register, which costs next to nothing.
 #
-# **In refnet:** ``refnet/ops/batch_normalization.py`` is the definition, ``refnet/fast/simplify/folding.py`` folds, and
-# refuses to where there is padding. ``refnet validate`` compares every tensor with another runtime's.
-#
-# **Sources:** Ioffe & Szegedy, *Batch Normalization*, arXiv:1502.03167, algorithm 2. The order of layers in a unit: Deng et
-# al., *ArcFace*, arXiv:1801.07698, section 3.1.
+# In refnet this is ``refnet/ops/batch_normalization.py`` (:func:`refnet.ops.batch_normalization.batch_normalization`),
+# and ``refnet/fast/simplify/folding.py``, which folds, and refuses to where there is padding. :doc:`/validation`
+# compares every tensor with another runtime's. Sources: Ioffe & Szegedy, *Batch Normalization*, arXiv:1502.03167,
+# algorithm 2; Deng et al., *ArcFace*, arXiv:1801.07698, section 3.1, for the order of layers in a unit.

@@ -2,15 +2,15 @@
 Forty-nine units write into one stream
 ======================================
 
-A face enters LResNet100E-IR as pixels and is passed on by 49 residual units. None of them replaces what it was
-given. Each computes a correction and *adds* it:
+A face enters LResNet100E-IR as pixels and is passed on by 49 residual units. None of them replaces what it was given.
+Each computes a correction and *adds* it:
 
 .. math:: x_{i+1} = S_i(x_i) + F_i(x_i)
 
 :math:`F_i` is the branch: normalisation, convolution, normalisation, PReLU, convolution, normalisation. :math:`S_i` is
-the shortcut: the identity, except at the start of a stage, where it halves the picture and widens the channels.
-So there is one thing, :math:`x`, that runs through the whole network, and units read from it and write into it. Here
-we follow it: how large it is, how much each unit adds, and what happens when a unit, or its shortcut, is taken away.
+the shortcut: the identity, except at the start of a stage, where it halves the picture and widens the channels. So
+there is one thing, :math:`x`, that runs through the whole network, and units read from it and write into it. Here we
+follow it: how large it is, how much each unit adds, and what happens when a unit, or its shortcut, is taken away.
 """
 
 import math
@@ -29,8 +29,8 @@ from refnet.zoo.lesson import lesson_graph
 
 # %%
 # The network is the narrow one with seeded weights: the same graph with a sixteenth of the channels, and no identity in
-# its numbers. Set ``REFNET_MODEL`` to a model file to see a trained one, and ``REFNET_IMAGE`` to a photograph of
-# your own.
+# its numbers. Set ``REFNET_MODEL`` to a model file to see a trained one, and ``REFNET_IMAGE`` to a photograph of your
+# own.
 
 network = refnet.Network(lesson_graph())
 
@@ -59,14 +59,14 @@ print(f"{len(units)} units; the stream ends as {tensors[units[-1].output].shape[
 # What the stream looks like
 # --------------------------
 #
-# At each place of the picture the stream is a vector, one number a channel. Its three
-# directions of largest variance become red, green and blue. What was in the upper left of the picture stays in the upper
-# left: a unit adds to a place what it finds around it. With seeded weights the colours soon mean nothing. In a trained
-# network they sort themselves, even late: eyes get one colour, skin another, and both halves of the face the same.
+# At each place of the picture the stream is a vector, one number a channel. Its three directions of largest variance
+# become red, green and blue. What was in the upper left of the picture stays in the upper left: a unit adds to a place
+# what it finds around it. With seeded weights the colours soon mean nothing. In a trained network they sort themselves,
+# even late: eyes get one colour, skin another, and both halves of the face the same.
 
 
 def as_colours(x):
-    """(C, H, W) to (H, W, 3): the first three principal components of the channels, each between its 2nd and 98th percentile."""
+    """(C, H, W) to (H, W, 3): the first three principal components of the channels, each from its 2nd to its 98th percent."""
     vectors = x.reshape(len(x), -1).T
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
@@ -77,12 +77,12 @@ def as_colours(x):
 
 
 shown = np.unique(np.linspace(0, len(units) - 1, 7).round().astype(int))
-figure, axes = plt.subplots(1, len(shown) + 1, figsize=(11, 1.9), layout="constrained")
+figure, axes = plt.subplots(1, len(shown) + 1, figsize=(11, 1.9))
 axes[0].imshow(face.transpose(1, 2, 0))
 axes[0].set_title("pixels", fontsize=9)
 for ax, i in zip(axes[1:], shown, strict=True):
     stream = tensors[units[i].output][0]
-    ax.imshow(as_colours(stream), interpolation="nearest")
+    ax.imshow(as_colours(stream))
     ax.set_title(f"after unit {i + 1}\n{' x '.join(map(str, stream.shape))}", fontsize=9)
 for ax in axes:
     ax.set_axis_off()
@@ -92,19 +92,21 @@ plt.show()
 # What a unit writes
 # ------------------
 #
-# The size of a tensor is the root mean square of its numbers. Where a stage begins, the shortcut
-# is a convolution and the stream takes a new scale. From there on the stream grows with what is added to it. Here every
-# unit adds about as much as the others, so its share shrinks; a trained network need not be so even.
+# The size of a tensor is the root mean square of its numbers. Where a stage begins, the shortcut is a convolution and
+# the stream takes a new scale. From there on the stream grows with what is added to it. Here every unit adds about as
+# much as the others, so its share shrinks; a trained network need not be so even.
 #
 # So its direction settles. The cosine between the stream after each unit and the stream at the end of its stage goes to
 # 1, which it reaches by definition.
 
 
 def size(x):
+    """Root mean square."""
     return float(np.sqrt(np.mean(x**2)))
 
 
 def cosine(a, b):
+    """Of two tensors of one shape."""
     return refnet.similarity(a.ravel(), b.ravel())
 
 
@@ -128,10 +130,9 @@ def draw(ax, values, label, colour, style):
     ax.plot(number, values, style, color=colour, markersize=5)
     place = (number[-1], values[-1])
     ax.annotate(label, place, (8, 0), textcoords="offset points", color=colour, va="center", annotation_clip=False)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
-figure, (top, bottom) = plt.subplots(2, 1, figsize=(8, 4.6), sharex=True, layout="constrained")
+figure, (top, bottom) = plt.subplots(2, 1, figsize=(8, 4.6), sharex=True)
 for (label, values), colour in zip(written.items(), (BLUE, ORANGE), strict=True):
     draw(top, values, label, colour, ".-")
 draw(bottom, settled, "cosine to the end\nof the stage", GREEN, ".-")
@@ -143,10 +144,9 @@ plt.show()
 # What happens without it
 # -----------------------
 #
-# Take a unit's branch away and the sum is its shortcut: the rest of the network gets a
-# stream that lacks one correction. Take the shortcut away instead and the rest gets the correction alone, as in a
-# network without shortcuts. Everything before the sum stays as it was, so the computation starts there, from the tensor
-# we want in its place.
+# Take a unit's branch away and the sum is its shortcut: the rest of the network gets a stream that lacks one
+# correction. Take the shortcut away instead and the rest gets the correction alone, as in a network without shortcuts.
+# Everything before the sum stays as it was, so the computation starts there, from the tensor we want in its place.
 
 
 def embedding_from(unit, stream):
@@ -161,11 +161,11 @@ patched, _ = network.trace(image, [network.output], patch=ablate_unit(network.gr
 assert np.array_equal(patched, embedding_from(units[0], tensors[units[0].shortcut]))  # the same, said in another way
 
 # %%
-# Each pair of dots is one unit. Without its correction the embedding turns a little. Without its shortcut little is left
-# of it, although the rest of the network is whole, and every weight is the same.
+# Each pair of dots is one unit. Without its correction the embedding turns a little. Without its shortcut little is
+# left of it, although the rest of the network is whole, and every weight is the same.
 
 # sphinx_gallery_thumbnail_number = 3
-figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 4.2))
 ax.axhline(1, color="#999999", linewidth=0.8, zorder=0)
 ax.vlines(number, without_shortcut, without_unit, color="#dddddd", zorder=0)
 draw(ax, without_unit, "without\nthe unit", BLUE, "o")
@@ -181,10 +181,10 @@ assert np.median(without_unit) > np.median(without_shortcut)
 # One network, many paths
 # -----------------------
 #
-# Multiply the sums out and the network is a sum over paths: at every unit a path goes
-# through the branch or past it, so 49 units make :math:`2^{49}` paths. Leaving one unit out removes half of them, and the
-# other half is still there. How many units a path goes through is a matter of counting: of the 50 possible lengths the
-# middle ones have nearly all paths.
+# Multiply the sums out and the network is a sum over paths: at every unit a path goes through the branch or past it, so
+# 49 units make :math:`2^{49}` paths. Leaving one unit out removes half of them, and the other half is still there. How
+# many units a path goes through is a matter of counting: of the 50 possible lengths the middle ones have nearly all
+# paths.
 
 length = np.arange(50)
 paths = np.array([math.comb(49, k) for k in length])
@@ -197,12 +197,12 @@ assert middle > 0.99
 # To take away
 # ------------
 #
-# A residual unit is not a step of a pipeline that later steps rely on. It is a small change of a large
-# sum. Read a unit as "what does it add?", not as "what does it turn its input into?".
+# A residual unit is not a step of a pipeline that later steps rely on. It is a small change of a large sum. Read a unit
+# as "what does it add?", not as "what does it turn its input into?".
 #
-# **In refnet:** a unit is ten lines of ``refnet/resnet100.py``; ``refnet/audit/ablation.py`` finds units and takes them out;
-# ``refnet explain`` shows what each does to the similarity of two faces.
-#
-# **Sources:** He et al., *Identity Mappings in Deep Residual Networks*, arXiv:1603.05027, eq. 1 to 4. Veit, Wilber &
-# Belongie, *Residual Networks Behave Like Ensembles of Relatively Shallow Networks*, arXiv:1605.06431, sections 3 and 4.
-# The unit with three normalisations: Deng et al., *ArcFace*, arXiv:1801.07698, section 3.1.
+# In refnet a unit is the function ``unit`` of ``refnet/resnet100.py``. ``refnet/audit/ablation.py`` finds units and
+# takes them out, :doc:`/inside` has more of this kind, and ``refnet explain`` shows what each unit does to the
+# similarity of two faces. Sources: He et al., *Identity Mappings in Deep Residual Networks*, arXiv:1603.05027,
+# equations 1 to 4; Veit, Wilber & Belongie, *Residual Networks Behave Like Ensembles of Relatively Shallow Networks*,
+# arXiv:1605.06431, sections 3 and 4; Deng et al., *ArcFace*, arXiv:1801.07698, section 3.1, for the unit with three
+# normalisations.

@@ -1,11 +1,11 @@
-"""
+r"""
 How 25,088 numbers become 512, and where in the face they come from
 ===================================================================
 
 After the last residual unit a face is 512 channels on 7 x 7 places: 25,088 numbers. The head of the network makes an
 embedding of 512 numbers from them:
 
-.. math:: e = \\mathrm{BN}_2\\bigl(W\\, \\mathrm{flatten}(\\mathrm{BN}_1(x)) + b\\bigr)
+.. math:: e = \mathrm{BN}_2\bigl(W\, \mathrm{flatten}(\mathrm{BN}_1(x)) + b\bigr)
 
 There is no PReLU in it, and dropout does nothing when a network is used. So the head is an affine function, and an
 affine function can be taken apart: each of the 49 places adds its own vector to the embedding, and nothing else does.
@@ -31,8 +31,8 @@ from refnet.zoo.samples import sample_crops
 # What the head costs
 # -------------------
 #
-# The architecture writes itself down as a list of parameters, so they can be counted without any
-# weights. A fifth of all the numbers in the model file belong to the one matrix W.
+# The architecture writes itself down as a list of parameters, so they can be counted without any weights. A fifth of
+# all the numbers in the model file belong to the one matrix W.
 
 blueprint = resnet100.Blueprint()
 resnet100.network(blueprint, ("data", resnet100.IMAGE))
@@ -59,9 +59,9 @@ image = network.contract.prepare(face[np.newaxis])
 # Where the head begins
 # ---------------------
 #
-# Walk back from the output as long as every node is affine, and stop where one is not, or
-# where two ways meet. In LResNet100E-IR this is the sum of the last unit, ``_plus48``. A network that ends by bringing the
-# embedding to unit length is followed from the number before the division.
+# Walk back from the output as long as every node is affine, and stop where one is not, or where two ways meet. In
+# LResNet100E-IR this is the sum of the last unit, ``_plus48``. A network that ends by bringing the embedding to unit
+# length is followed from the number before the division.
 
 AFFINE = {"BatchNormalization", "Conv", "Dropout", "Flatten", "Gemm", "MatMul", "Reshape", "Squeeze", "Identity"}
 makers = {node.output: node for node in network.graph.nodes}
@@ -83,8 +83,8 @@ print(f"{x[0].size:,} numbers {x.shape[1:]} become {embedding.size}")
 # The sum over places
 # -------------------
 #
-# Written with the weights, and with :math:`\alpha_1, \alpha_2` for the factors
-# :math:`\gamma / \sqrt{\mathrm{var} + \epsilon}` of the two normalisations, the embedding is
+# Written with the weights, and with :math:`\alpha_1, \alpha_2` for the factors :math:`\gamma / \sqrt{\mathrm{var} +
+# \epsilon}` of the two normalisations, the embedding is
 #
 # .. math:: e = f(0) + \sum_{i,j} c_{ij}, \qquad c_{ij} = \alpha_2\, W_{ij}\, (\alpha_1\, x_{ij})
 #
@@ -122,9 +122,9 @@ if "pre_fc1_weight" in network.graph.constants and begin == "_plus48":
 # A share for each place
 # ----------------------
 #
-# How far does a vector reach into the direction of the embedding?
-# :math:`s_{ij} = c_{ij} \cdot e / e \cdot e`. With the share of :math:`f(0)` they add up to 1. The area of a square is the
-# size of the share; an orange one points away from the embedding.
+# How far does a vector reach into the direction of the embedding? :math:`s_{ij} = c_{ij} \cdot e / e \cdot e`. With the
+# share of :math:`f(0)` they add up to 1. The area of a square is the size of the share; an orange one points away from
+# the embedding.
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 shares = contributions @ embedding / (embedding @ embedding)
@@ -145,7 +145,7 @@ def draw_shares(ax, shares, picture):
 
 
 # sphinx_gallery_thumbnail_number = 1
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
 left.imshow(face.transpose(1, 2, 0), extent=(0, width, height, 0))
 left.set_xticks(range(width + 1), [])
 left.set_yticks(range(height + 1), [])
@@ -175,7 +175,7 @@ others = {"its mirror image": face[..., ::-1], "a drawn portrait": sample_crops(
 pixels = np.stack(list(others.values()))
 _, tensors = network.trace(network.contract.prepare(pixels), [end])
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 4.3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(8, 4.3))
 for ax, name, other in zip(axes, others, tensors[end], strict=True):
     lengths = np.linalg.norm(embedding) * np.linalg.norm(other)
     parts = contributions @ other / lengths
@@ -189,8 +189,8 @@ plt.show()
 # A place is not a patch
 # ----------------------
 #
-# It is tempting to read the map as "these pixels". But each of the 49 places has looked at more than its 16 x 16 pixels.
-# A 3 x 3 filter widens the view by two steps of the map that it reads, and every stage doubles the step:
+# It is tempting to read the map as "these pixels". But each of the 49 places has looked at more than its 16 x 16
+# pixels. A 3 x 3 filter widens the view by two steps of the map that it reads, and every stage doubles the step:
 
 view, step = 3, 1  # the stem: one filter of 3 x 3
 for count in resnet100.UNITS:
@@ -204,17 +204,17 @@ assert step == 16
 
 # %%
 # What a place says is about its surroundings in the first line, since most paths through the network are short, but
-# nothing keeps it from knowing the rest. For pixels, ask the pixels: ``refnet explain`` covers them, and follows gradients.
+# nothing keeps it from knowing the rest. For pixels, ask the pixels: ``refnet explain`` covers them, and follows
+# gradients.
 #
 # To take away
 # ------------
 #
-# The last layer is a sum, and a sum can be audited: every part has a place, an amount and a sign, and together they give
-# the result to twelve digits. The choice that remains is the zero they are counted from. Here it is the tensor
+# The last layer is a sum, and a sum can be audited: every part has a place, an amount and a sign, and together they
+# give the result to twelve digits. The choice that remains is the zero they are counted from. Here it is the tensor
 # that is zero everywhere; another baseline would move amounts between the places and f(0).
 #
-# **In refnet:** the head is ``head`` in ``refnet/resnet100.py``; ``Network.trace`` starts from any tensor.
-#
-# **Sources:** Deng et al., *ArcFace*, arXiv:1801.07698, section 3.1 (the "E" head: batch normalisation, dropout, fully
-# connected, batch normalisation). Luo et al., *Understanding the Effective Receptive Field in Deep Convolutional Neural
+# In refnet the head is the function ``head`` of ``refnet/resnet100.py``; :meth:`refnet.Network.trace` starts from any
+# tensor (:doc:`/inside`), and :doc:`/explain` asks the pixels. Sources: Deng et al., *ArcFace*, arXiv:1801.07698,
+# section 3.1, for the "E" head; Luo et al., *Understanding the Effective Receptive Field in Deep Convolutional Neural
 # Networks*, arXiv:1701.04128.

@@ -1,12 +1,12 @@
-"""
+r"""
 Why two programs disagree in the seventh digit
 ==============================================
 
-Run one face through one model in two programs and compare the embeddings. They agree to six digits or so, and then
-no more. Neither has a bug. Both compute with float32, whose numbers have 24 bits, and after each operation the
-result is rounded to the nearest of them:
+Run one face through one model in two programs and compare the embeddings. They agree to six digits or so, and then no
+more. Neither has a bug. Both compute with float32, whose numbers have 24 bits, and after each operation the result is
+rounded to the nearest of them:
 
-.. math:: \\mathrm{fl}(a \\circ b) = (a \\circ b)(1 + \\delta), \\qquad |\\delta| \\le u = 2^{-24} \\approx 6 \\cdot 10^{-8}
+.. math:: \mathrm{fl}(a \circ b) = (a \circ b)(1 + \delta), \qquad |\delta| \le u = 2^{-24} \approx 6 \cdot 10^{-8}
 
 The order of the operations decides what is rounded. Every program chooses its own order. This lesson measures how much
 comes of that, from one sum to the embedding, and whether it can ever change a decision.
@@ -49,9 +49,9 @@ assert (big - big) + one == 1
 # One layer, five orders
 # ----------------------
 #
-# A 3 x 3 convolution that reads 256 channels adds 9 x 256 = 2304 products for every output; 58 of the 103 convolutions of
-# LResNet100E-IR do. Here is one, with random numbers and 64 filters, as a matrix product: a row of ``columns`` is what a
-# filter sees at one place.
+# A 3 x 3 convolution that reads 256 channels adds 9 x 256 = 2304 products for every output; 58 of the 103 convolutions
+# of LResNet100E-IR do. Here is one, with random numbers and 64 filters, as a matrix product: a row of ``columns`` is
+# what a filter sees at one place.
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal((1, 256, 14, 14)).astype(np.float32)
@@ -63,9 +63,9 @@ terms = len(filters)
 assert terms == 2304
 
 # %%
-# The products of two float32 numbers are exact in float64, and a float64 sum of 2304 of them is right to 13 digits. That is
-# the truth we judge by. The fair unit of error is :math:`u\,(|w| * |x|)`: a rounding of everything that was added, as if
-# nothing had cancelled.
+# The products of two float32 numbers are exact in float64, and a float64 sum of 2304 of them is right to 13 digits.
+# That is the truth we judge by. The fair unit of error is :math:`u\,(|w| * |x|)`: a rounding of everything that was
+# added, as if nothing had cancelled.
 
 exact = columns.astype(np.float64) @ filters.astype(np.float64)
 unit = u * (np.abs(columns).astype(np.float64) @ np.abs(filters).astype(np.float64))
@@ -112,12 +112,12 @@ for name, error in errors.items():
     assert error.max() < terms  # the bound that holds for every order: Higham, section 3.1
 
 # %%
-# Every one of them is right, and no two are equal. The worst case for a sum of K numbers is K units, and no order comes near
-# it, since roundings go up and down. Short chains lose less than a long one, because early terms are rounded less often.
-# Fused multiply-adds save the rounding of each product, and it hardly shows: what is lost is lost in the sums. Winograd's
-# algorithm needs a quarter to a half of the products and pays with roundings of its own.
+# Every one of them is right, and no two are equal. The worst case for a sum of K numbers is K units, and no order comes
+# near it, since roundings go up and down. Short chains lose less than a long one, because early terms are rounded less
+# often. Fused multiply-adds save the rounding of each product, and it hardly shows: what is lost is lost in the sums.
+# Winograd's algorithm needs a quarter to a half of the products and pays with roundings of its own.
 
-figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 3.6))
 edges = np.linspace(-3, 4, 141)
 for row, (name, error) in enumerate(reversed(errors.items())):
     density, _ = np.histogram(np.log10(error[error > 0]), bins=edges)
@@ -132,7 +132,7 @@ ax.set_xticks(range(-2, 4), ["1/100", "1/10", "1", "10", "100", "1000"])
 ax.set(
     yticks=[], ylim=(0, 5.1), xlim=(-3, 4.4), xlabel="error of an output, in units of u (|w| * |x|); triangle: median"
 )
-ax.spines[["left", "top", "right"]].set_visible(False)
+ax.spines["left"].set_visible(False)
 plt.show()
 
 # %%
@@ -140,8 +140,8 @@ plt.show()
 # -------------------------
 #
 # Now the network itself (narrow, with seeded weights, unless ``REFNET_MODEL`` names another), computed three times: in
-# float64, by refnet's fast engine, and by a second float32 program that takes each operator's plain definition and gives it
-# float32 arrays.
+# float64, by refnet's fast engine, and by a second float32 program that takes each operator's plain definition and
+# gives it float32 arrays.
 
 network = refnet.Network(lesson_graph())
 if "REFNET_IMAGE" in os.environ:
@@ -185,9 +185,9 @@ for numbers in zip(*first, strict=True):
     print("   ".join(f"{number: .9f}" for number in numbers))
 
 # %%
-# On the left float64, then the two. Where do they part? A rounding in one layer is a small change of the input of the next,
-# and each layer adds its own. The distance between the two programs is about the root of the sum of the squares of their
-# distances from float64: their roundings have nothing to do with each other. Neither program is the right one.
+# On the left float64, then the two. Where do they part? A rounding in one layer is a small change of the input of the
+# next, and each layer adds its own. The distance between the two programs is about the root of the sum of the squares
+# of their distances from float64: their roundings have nothing to do with each other. Neither program is the right one.
 
 curves = {
     "two float32 programs": (ORANGE, [distance(by_numpy[name], by_refnet[name]) for name in places]),
@@ -195,7 +195,7 @@ curves = {
     "NumPy and float64": (GREEN, [distance(by_numpy[name], truth[name]) for name in places]),
 }
 # sphinx_gallery_thumbnail_number = 2
-figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 4.2))
 for name, (colour, values) in curves.items():
     ax.plot(range(1, len(places)), values[:-1], ".-", color=colour, markersize=5)
     ax.plot(len(places) + 1, values[-1], "o", color=colour, markersize=7)
@@ -206,7 +206,6 @@ ax.annotate("u, one rounding", (1, u), (0, 4), textcoords="offset points", color
 ax.set_yscale("log")
 ax.set(ylim=(3e-8, 1e-5), xlabel="after unit", ylabel="relative distance")
 ax.set_xticks([1, *range(10, len(places), 10), len(places) + 1], [1, *range(10, len(places), 10), "embedding"])
-ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 for name, (_, values) in curves.items():
@@ -217,9 +216,9 @@ for name, (_, values) in curves.items():
 # Can it change a decision?
 # -------------------------
 #
-# A decision compares the cosine of two embeddings with a threshold. If rounding turns the embedding of one face by an angle
-# :math:`\varepsilon_a` and the other by :math:`\varepsilon_b`, the angle between them changes by no more than their sum, and a
-# cosine by no more than an angle. So only a pair whose cosine lies closer to the threshold than
+# A decision compares the cosine of two embeddings with a threshold. If rounding turns the embedding of one face by an
+# angle :math:`\varepsilon_a` and the other by :math:`\varepsilon_b`, the angle between them changes by no more than
+# their sum, and a cosine by no more than an angle. So only a pair whose cosine lies closer to the threshold than
 # :math:`\varepsilon_a + \varepsilon_b` can be decided differently.
 
 
@@ -243,8 +242,8 @@ for i in range(len(faces)):
 print(f"embeddings turn by at most {turned.max():.1e}, cosines change by at most {widest:.1e}")
 
 # %%
-# How often is that? Take a crowd of pairs whose cosines are as dense at the threshold as ten to a unit of the cosine, which is
-# about the middle of the crowd and no place for a threshold.
+# How often is that? Take a crowd of pairs whose cosines are as dense at the threshold as ten to a unit of the cosine,
+# which is about the middle of the crowd and no place for a threshold.
 
 margin = 2 * turned.max()
 print(f"at most one pair in {1 / (10 * 2 * margin):,.0f} lies close enough to be decided differently")
@@ -252,15 +251,16 @@ print(f"a threshold that is given to two digits is {0.005 / margin:,.0f} times l
 assert margin < 1e-4
 
 # %%
-# What changes decisions is another crop, another decoder of JPEG, another order of channels. They live in the first digits.
+# What changes decisions is another crop, another decoder of JPEG, another order of channels. They live in the first
+# digits.
 #
 # Bits as a contract
 # ------------------
 #
-# Small is not the same as harmless. If the same photograph gives other bits in another batch, no cache can be checked, no
-# incident repeated, and no test can tell a fault from noise. So refnet fixes the order: every output is one sequence of
-# operations that follows from the shape of the layer. Vectors run across outputs and never along a sum. Then nothing else
-# can show in the result: not the batch, not the place in it, not the number of threads, not the processor.
+# Small is not the same as harmless. If the same photograph gives other bits in another batch, no cache can be checked,
+# no incident repeated, and no test can tell a fault from noise. So refnet fixes the order: every output is one sequence
+# of operations that follows from the shape of the layer. Vectors run across outputs and never along a sum. Then nothing
+# else can show in the result: not the batch, not the place in it, not the number of threads, not the processor.
 
 one_thread = refnet.Network(network.graph, threads=1)
 for i in range(len(faces)):
@@ -280,13 +280,12 @@ print(f"{np.mean(together != alone):.0%} of the outputs have other bits alone th
 # To take away
 # ------------
 #
-# - Two float32 programs agree to about :math:`10^{-6}` at the embedding. Agreement to the last bit is either the same sequence of
-#   operations or chance.
+# - Two float32 programs agree to about :math:`10^{-6}` at the embedding. Agreement to the last bit is either the same
+#   sequence of operations or chance.
 # - Judge a program by its distance from float64, not from another program.
 # - A difference in the third digit is not rounding. Look for its first tensor.
 #
-# **In refnet:** ``docs/numerics.md`` and ``docs/kernels.md`` state the sequence and its error; ``refnet validate`` compares tensor by
-# tensor and prints the margin of the decisions; ``refnet/audit/rounding.py`` predicts how much rounding to expect.
-#
-# **Sources:** N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 2.2, 3.1 and 4.2. Lavin & Gray,
-# *Fast Algorithms for Convolutional Neural Networks*, arXiv:1509.09308.
+# In refnet :doc:`/numerics` and :doc:`/kernels` state the sequence of operations and its error. ``refnet validate``
+# compares tensor by tensor and prints the margin of the decisions, and ``refnet/audit/rounding.py`` says how much
+# rounding to expect. Sources: N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 2.2,
+# 3.1 and 4.2; Lavin & Gray, *Fast Algorithms for Convolutional Neural Networks*, arXiv:1509.09308.

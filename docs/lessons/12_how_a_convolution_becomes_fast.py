@@ -1,14 +1,14 @@
-"""
+r"""
 How a convolution becomes fast
 ==============================
 
 LResNet100E-IR spends nearly all its time in 3 x 3 convolutions:
 
-.. math:: y_{o,i,j} = \\sum_{c=1}^{C} \\sum_{u=0}^{2} \\sum_{v=0}^{2} x_{c,\\, i+u,\\, j+v} \\; w_{o,c,u,v}
+.. math:: y_{o,i,j} = \sum_{c=1}^{C} \sum_{u=0}^{2} \sum_{v=0}^{2} x_{c,\, i+u,\, j+v} \; w_{o,c,u,v}
 
-Written in Python as it stands, that takes about an hour for one face. refnet takes some hundredths of a second.
-Nothing in between is magic. This lesson climbs from the one to the other in seven rungs, and each rung is one idea. All
-compute the same layer, 256 channels of 14 x 14 to 256 channels, which is that of 58 of the network's 103 convolutions.
+Written in Python as it stands, that takes about an hour for one face. refnet takes some hundredths of a second. Nothing
+in between is magic. This lesson climbs from the one to the other in seven rungs, and each rung is one idea. All compute
+the same layer, 256 channels of 14 x 14 to 256 channels, which is that of 58 of the network's 103 convolutions.
 """
 
 import time
@@ -33,8 +33,8 @@ multiplications = 9 * CHANNELS**2 * SIDE**2
 assert multiplications == 115_605_504
 
 # %%
-# The judge is the definition in float64. A rung may differ from it by rounding, of which
-# :math:`u\,(|w| * |x|)`, with :math:`u = 2^{-24}`, is the natural unit.
+# The judge is the definition in float64. A rung may differ from it by rounding, of which :math:`u\,(|w| * |x|)`, with
+# :math:`u = 2^{-24}`, is the natural unit.
 
 exact = conv(x[None].astype(float), w.astype(float), padding=(1, 1, 1, 1))[0]
 unit = 2.0**-24 * conv(np.abs(x[None]).astype(float), np.abs(w).astype(float), padding=(1, 1, 1, 1))[0]
@@ -66,6 +66,7 @@ def climb(name, call, share=1.0):
 
 
 def loops(x, w, y):
+    """Six nested loops."""
     for o in range(y.shape[0]):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):
@@ -84,8 +85,8 @@ climb("loops in Python", lambda: loops(padded, w, np.empty((1, SIDE, SIDE), np.f
 # 2. The same, compiled
 # ---------------------
 #
-# Not a letter is changed. numba turns the function into machine code, which knows the types and does not ask again at every
-# step.
+# Not a letter is changed. numba turns the function into machine code, which knows the types and does not ask again at
+# every step.
 
 compiled = njit(loops)
 y = np.empty_like(x)
@@ -95,13 +96,15 @@ climb("the same loops, compiled", lambda: compiled(padded, w, y))
 # 3. Another order of the loops
 # -----------------------------
 #
-# A processor can multiply 8 or 16 numbers at once, if they lie side by side. The sum over channels is one chain, in which
-# each addition waits for the one before, and a compiler may not reorder it. But 256 *outputs* at one place have nothing to do
-# with each other. Let them be the innermost loop, and store the channels last, so that they lie side by side.
+# A processor can multiply 8 or 16 numbers at once, if they lie side by side. The sum over channels is one chain, in
+# which each addition waits for the one before, and a compiler may not reorder it. But 256 *outputs* at one place have
+# nothing to do with each other. Let them be the innermost loop, and store the channels last, so that they lie side by
+# side.
 
 
 @njit
 def channels_last(x, w, y):
+    """The same sums, outputs innermost: x (H, W, IC), w (3, 3, IC, OC), y (H, W, OC)."""
     y[:] = 0
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
@@ -122,14 +125,15 @@ climb("outputs side by side", lambda: channels_last(x_last, w_last, y_last).tran
 # 4. A matrix product
 # -------------------
 #
-# Write what the filter sees at each place as a row of 2304 numbers, and the layer is one product of two matrices. Libraries
-# for that (BLAS) have been tuned for decades. The price: every pixel is copied nine times.
+# Write what the filter sees at each place as a row of 2304 numbers, and the layer is one product of two matrices.
+# Libraries for that (BLAS) have been tuned for decades. The price: every pixel is copied nine times.
 
 windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
 matrix = w.reshape(CHANNELS, -1)
 
 
 def im2col():
+    """Places as columns of a matrix, and one product."""
     columns = windows.transpose(0, 3, 4, 1, 2).reshape(-1, SIDE * SIDE)
     return (matrix @ columns).reshape(CHANNELS, SIDE, SIDE)
 
@@ -141,14 +145,14 @@ climb("im2col and a matrix product (BLAS)", im2col)
 # -------------------------------
 #
 # What does BLAS know? Rung 3 reads and writes its sums in memory for every product. Keep them where the arithmetic is
-# instead: seven places times 16 outputs are seven registers (of a processor with AVX-512), and they stay there for all 2304
-# terms. Nothing needs to be copied for it. Each load of 16
-# weights now serves seven multiplications. ``Lanes`` are refnet's 16 numbers that numba handles as one; ``fma(a, b, c)`` is
-# a b + c with one rounding.
+# instead: seven places times 16 outputs are seven registers (of a processor with AVX-512), and they stay there for all
+# 2304 terms. Nothing needs to be copied for it. Each load of 16 weights now serves seven multiplications. ``Lanes`` are
+# refnet's 16 numbers that numba handles as one; ``fma(a, b, c)`` is a b + c with one rounding.
 
 
 @njit
 def register_block(x, w, y):
+    """Seven places and 16 outputs at a time; w in panels of 16 outputs, (OC / 16, 3, 3, IC, 16)."""
     flat_w, flat_y = w.ravel(), y.ravel()
     for panel in range(w.shape[0]):
         for i in range(14):
@@ -181,13 +185,13 @@ climb("a block of sums in registers", lambda: register_block(x_last, panels, y_l
 # 6. Fewer multiplications
 # ------------------------
 #
-# Winograd's F(2 x 2, 3 x 3) makes a tile of 2 x 2 outputs from 4 x 4 inputs with 16 products instead of 36, because products
-# can be shared between neighbours:
+# Winograd's F(2 x 2, 3 x 3) makes a tile of 2 x 2 outputs from 4 x 4 inputs with 16 products instead of 36, because
+# products can be shared between neighbours:
 #
 # .. math:: Y = A^T \bigl[ (G\, g\, G^T) \odot (B^T d\, B) \bigr] A
 #
-# Summed over channels, that is 16 matrix products, one for each place of the transformed tile. The filters are transformed once,
-# before any image comes.
+# Summed over channels, that is 16 matrix products, one for each place of the transformed tile. The filters are
+# transformed once, before any image comes.
 
 BT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], np.float32)
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
@@ -199,6 +203,7 @@ spread, gather = np.kron(BT, BT), np.kron(AT, AT)  # down and across at once: ti
 
 
 def winograd():
+    """Transform tiles, 16 products of matrices, transform back."""
     V = spread @ tiles.transpose(3, 4, 0, 1, 2).reshape(16, -1)
     M = U @ V.reshape(16, CHANNELS, 49)
     Y = gather @ M.reshape(16, -1)
@@ -206,15 +211,17 @@ def winograd():
 
 
 climb("Winograd F(2,3), with BLAS", winograd)
-assert 16 * 49 * CHANNELS**2 * 9 == 4 * multiplications  # 9/4 times fewer
+products = 16 * 49 * CHANNELS**2
+assert multiplications == products * 9 / 4
 
 # %%
 # 7. The kernel in refnet
 # -----------------------
 #
-# The same ideas together: register blocks (larger ones, as the processor's registers allow), Winograd with tiles of 4 x 4
-# and, for what is left of 14, of 2 x 2, at points that lose less accuracy, filters stored half transformed, so that less has to
-# be read from memory, and everything that follows the convolution done before an output leaves its register.
+# The same ideas together: register blocks (larger ones, as the processor's registers allow), Winograd with tiles of 4 x
+# 4 and, for what is left of 14, of 2 x 2, at points that lose less accuracy, filters stored half transformed, so that
+# less has to be read from memory, and everything that follows the convolution done before an output leaves its
+# register.
 
 graph = Graph(
     "layer",
@@ -231,10 +238,11 @@ climb("refnet", lambda: engine.run({"x": x[None]})["y"][0])
 # ----------
 #
 # Times are of the machine that built this page, one thread, and change from one day to the next. The speed counts the
-# multiplications and additions of the formula, whatever a rung really does; so Winograd's may exceed what the processor can do.
+# multiplications and additions of the formula, whatever a rung really does; so Winograd's may exceed what the processor
+# can do.
 
 BLUE, GREEN = "#0072B2", "#009E73"
-figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 4))
 for place, (name, seconds) in enumerate(rungs.items()):
     gflops = 2 * multiplications / seconds / 1e9
     ax.barh(-place, gflops, left=0, color=GREEN if name == "refnet" else BLUE, height=0.72)
@@ -245,7 +253,7 @@ ax.set_xlim(1e-3, 4e3)
 ax.set_yticks([-place for place in range(len(rungs))], list(rungs))
 ax.tick_params(axis="y", length=0)
 ax.set_xlabel("GFLOP/s, as if computed by the formula")
-ax.spines[["top", "right", "left"]].set_visible(False)
+ax.spines["left"].set_visible(False)
 plt.show()
 
 first, last = rungs["loops in Python"], rungs["refnet"]
@@ -255,14 +263,13 @@ print(f"{first / last:,.0f} times; 58 such layers: {58 * first / 60:,.0f} minute
 # To take away
 # ------------
 #
-# - Most of the speed is in *where the numbers lie*: side by side, in registers, in cache. The arithmetic of rungs 1 to 5 is
-#   the same.
+# - Most of the speed is in *where the numbers lie*: side by side, in registers, in cache. The arithmetic of rungs 1 to
+#   5 is the same.
 # - An algorithm with fewer operations helps once the operations are fast, and not before.
 # - Each rung has the one before as its test. No rung here is trusted: each was compared with float64.
 #
-# **In refnet:** ``refnet/ops/conv.py`` is the definition, ``refnet/fast/kernels`` are the kernels, one algorithm a file, and
-# ``docs/kernels.md`` tells what each step gained and what was tried and lost.
-#
-# **Sources:** Goto & van de Geijn, *Anatomy of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008. Lavin & Gray,
-# *Fast Algorithms for Convolutional Neural Networks*, arXiv:1509.09308, section 4.1. A ladder for the matrix product: BLISlab,
-# arXiv:1609.00076.
+# In refnet the definition is ``refnet/ops/conv.py`` (:func:`refnet.ops.conv.conv`), and the kernels are in
+# ``refnet/fast/kernels``, one algorithm a file. :doc:`/kernels` tells what each step gained, and what was tried and
+# lost. Sources: Goto & van de Geijn, *Anatomy of High-Performance Matrix Multiplication*, ACM TOMS 34(3), 2008; Huang &
+# van de Geijn, *BLISlab*, arXiv:1609.00076, a ladder for the matrix product; Lavin & Gray, *Fast Algorithms for
+# Convolutional Neural Networks*, arXiv:1509.09308, section 4.1.

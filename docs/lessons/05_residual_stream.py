@@ -66,18 +66,18 @@ print(f"{len(units)} units; the stream ends as {tensors[units[-1].output].shape[
 
 
 def as_colours(x):
-    """(C, H, W) to (H, W, 3): the first three principal components of the channels, each from its 2nd to its 98th percent."""
+    """(C, H, W) to (H, W, 3): the first three principal components of the channels, stretched."""
     vectors = x.reshape(len(x), -1).T
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     components = centred @ directions[:, ::-1][:, :3]
-    components *= np.sign((components**3).sum(axis=0))  # a direction has no sign: its longer tail is bright
+    components *= np.sign((components**3).sum(axis=0))  # a direction has no sign: its long tail is bright
     low, high = np.percentile(components, [2, 98], axis=0)
     return np.clip((components - low) / (high - low), 0, 1).reshape(*x.shape[1:], 3)
 
 
-shown = np.unique(np.linspace(0, len(units) - 1, 7).round().astype(int))
-figure, axes = plt.subplots(1, len(shown) + 1, figsize=(11, 1.9))
+shown = np.unique(np.linspace(0, len(units) - 1, 6).round().astype(int))
+figure, axes = plt.subplots(1, len(shown) + 1, figsize=(9.5, 1.9))
 axes[0].imshow(face.transpose(1, 2, 0))
 axes[0].set_title("pixels", fontsize=9)
 for ax, i in zip(axes[1:], shown, strict=True):
@@ -111,12 +111,12 @@ def cosine(a, b):
 
 
 shapes = [tensors[unit.output].shape for unit in units]
-end_of_stage = {shape: tensors[unit.output] for shape, unit in zip(shapes, units, strict=True)}
+end_of_stage = dict(zip(shapes, (tensors[unit.output] for unit in units), strict=True))  # the last of a shape stays
 written = {
     "the stream": [size(tensors[unit.output]) for unit in units],
     "what the\nunit adds": [size(tensors[unit.branch]) for unit in units],
 }
-settled = [cosine(tensors[unit.output], end_of_stage[shape]) for unit, shape in zip(units, shapes, strict=True)]
+settled = [cosine(tensors[unit.output], end_of_stage[tensors[unit.output].shape]) for unit in units]
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 number = np.arange(1, len(units) + 1)
@@ -157,8 +157,9 @@ def embedding_from(unit, stream):
 without_unit = [cosine(embedding, embedding_from(unit, tensors[unit.shortcut])) for unit in units]
 without_shortcut = [cosine(embedding, embedding_from(unit, tensors[unit.branch])) for unit in units]
 
-patched, _ = network.trace(image, [network.output], patch=ablate_unit(network.graph, units[0].output))
-assert np.array_equal(patched, embedding_from(units[0], tensors[units[0].shortcut]))  # the same, said in another way
+first = units[0]  # for one of them: the same, said in another way
+patched, _ = network.trace(image, [network.output], patch=ablate_unit(network.graph, first.output))
+assert np.array_equal(patched, embedding_from(first, tensors[first.shortcut]))
 
 # %%
 # Each pair of dots is one unit. Without its correction the embedding turns a little. Without its shortcut little is

@@ -61,8 +61,8 @@ print(f"{len(units)} units; the stream ends as {tensors[units[-1].output].shape[
 #
 # At each place of the picture the stream is a vector, one number a channel. Its three directions of largest variance
 # become red, green and blue. What was in the upper left of the picture stays in the upper left: a unit adds to a place
-# what it finds around it. With seeded weights the colours soon mean nothing. In a trained network they sort themselves,
-# even late: eyes get one colour, skin another, and both halves of the face the same.
+# what it finds around it. With seeded weights the colours soon mean nothing. Give it a trained network, and look
+# whether the two halves of the face get the same colours.
 
 
 def as_colours(x):
@@ -116,6 +116,8 @@ written = {
     "the stream": [size(tensors[unit.output]) for unit in units],
     "what the\nunit adds": [size(tensors[unit.branch]) for unit in units],
 }
+if network.synthetic:
+    assert max(written["what the\nunit adds"]) < 2 * min(written["what the\nunit adds"])
 settled = [cosine(tensors[unit.output], end_of_stage[tensors[unit.output].shape]) for unit in units]
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -182,10 +184,10 @@ assert np.median(without_unit) > np.median(without_shortcut)
 # One network, many paths
 # -----------------------
 #
-# Multiply the sums out and the network is a sum over paths: at every unit a path goes through the branch or past it, so
-# 49 units make :math:`2^{49}` paths. Leaving one unit out removes half of them, and the other half is still there. How
-# many units a path goes through is a matter of counting: of the 50 possible lengths the middle ones have nearly all
-# paths.
+# Follow a number of the embedding backwards. At every sum it has come through the branch or past it, so 49 units make
+# :math:`2^{49}` paths. (They are ways, not summands: a branch is not linear.) Leaving one unit out closes half of them,
+# and the other half is still open. How many units a path goes through is a matter of counting: of the 50 possible
+# lengths the middle ones have nearly all paths.
 
 length = np.arange(50)
 paths = np.array([math.comb(49, k) for k in length])

@@ -24,6 +24,7 @@ from refnet import resnet100
 from refnet.faces.align import align
 from refnet.faces.detect import load_detector
 from refnet.faces.image import read_image
+from refnet.gradient import pullback
 from refnet.zoo.lesson import lesson_graph
 from refnet.zoo.samples import sample_crops
 
@@ -126,33 +127,51 @@ if "pre_fc1_weight" in network.graph.constants and begin == "_plus48":
 # share of :math:`f(0)` they add up to 1. The area of a square is the size of the share; an orange one points away from
 # the embedding.
 
-BLUE, ORANGE = "#0072B2", "#D55E00"
 shares = contributions @ embedding / (embedding @ embedding)
 share_of_constant = constant @ embedding / (embedding @ embedding)
 assert abs(shares.sum() + share_of_constant - 1) < 1e-12
 
+# %%
+# Where in the face is a place? A 3 x 3 filter with stride 2 and one ring of zeros puts its output i over its input 2 i.
+# There are four of them on the way, so place (i, j) is centred on pixel (16 i, 16 j): the first on the corner of the
+# crop, the last 15 pixels from the opposite edges. The places do not lie in the middles of 7 x 7 tiles.
 
-def draw_shares(ax, shares, picture):
-    """Squares over a dimmed picture, one a place; the largest fills its cell."""
-    grey = picture.mean(axis=0)
-    ax.imshow(grey, cmap="gray", vmin=-160, vmax=415, extent=(0, width, height, 0))
-    sides = 0.96 * np.sqrt(np.abs(shares) / np.abs(shares).max())
-    for place, (side, share) in enumerate(zip(sides, shares, strict=True)):
-        i, j = divmod(place, width)
-        corner = (j + 0.5 - side / 2, i + 0.5 - side / 2)
-        ax.add_patch(plt.Rectangle(corner, side, side, color=BLUE if share > 0 else ORANGE, alpha=0.8, linewidth=0))
+for node in network.graph.nodes:
+    if node.op == "Conv" and node.attributes["stride"] == (2, 2):
+        size = network.graph.constants[node.inputs[1]].shape[2]
+        assert node.attributes["padding"] == (size // 2,) * 4
+step = face.shape[1] // height
+assert step == 16
+
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+def over_the_face(ax):
+    """Show the crop with half a step around it, as far as squares may reach."""
+    ax.set(xlim=(-step / 2, 112), ylim=(112, -step / 2))
     ax.set_axis_off()
+
+
+def draw_shares(ax, shares):
+    """Squares over the dimmed face, one a place; the largest touches its neighbours."""
+    ax.imshow(face.mean(axis=0), cmap="gray", vmin=-160, vmax=415)
+    sides = 0.96 * step * np.sqrt(np.abs(shares) / np.abs(shares).max())
+    for place, (side, share) in enumerate(zip(sides, shares, strict=True)):
+        y, x = step * (place // width), step * (place % width)
+        colour = BLUE if share > 0 else ORANGE
+        square = plt.Rectangle((x - side / 2, y - side / 2), side, side, color=colour, alpha=0.8)
+        ax.add_patch(square).set_linewidth(0)
+    over_the_face(ax)
 
 
 # sphinx_gallery_thumbnail_number = 1
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
-left.imshow(face.transpose(1, 2, 0), extent=(0, width, height, 0))
-left.set_xticks(range(width + 1), [])
-left.set_yticks(range(height + 1), [])
-left.grid(color="white", linewidth=0.6)
-left.tick_params(length=0)
+left.imshow(face.transpose(1, 2, 0))
+rows, columns = np.mgrid[:height, :width] * step
+left.plot(columns.ravel(), rows.ravel(), "o", color="white", markeredgecolor="black", clip_on=False)
+over_the_face(left)
 left.set_title(f"{height} x {width} places, {channels} numbers at each")
-draw_shares(right, shares, face)
+draw_shares(right, shares)
 right.set_title("what each adds to the embedding")
 plt.show()
 
@@ -169,7 +188,7 @@ print(f"share of what is the same for every face: {share_of_constant:.3f}")
 # .. math:: \cos(e, e') = \frac{f(0) \cdot e'}{|e|\,|e'|} + \sum_{i,j} \frac{c_{ij} \cdot e'}{|e|\,|e'|}
 #
 # So it, too, can be spread over the places of a face. We compare it with its own mirror image, and with a portrait that
-# was drawn for refnet.
+# was drawn for refnet. (The places are not symmetric, so a mirror image is seen through another grid.)
 
 others = {"its mirror image": face[..., ::-1], "a drawn portrait": sample_crops()[0]}
 pixels = np.stack(list(others.values()))
@@ -181,7 +200,7 @@ for ax, name, other in zip(axes, others, tensors[end], strict=True):
     parts = contributions @ other / lengths
     cosine = parts.sum() + constant @ other / lengths
     assert abs(cosine - refnet.similarity(embedding, other)) < 1e-12
-    draw_shares(ax, parts, face)
+    draw_shares(ax, parts)
     ax.set_title(f"cosine to {name}: {cosine:.2f}")
 plt.show()
 
@@ -192,20 +211,46 @@ plt.show()
 # It is tempting to read the map as "these pixels". But each of the 49 places has looked at more than its 16 x 16
 # pixels. A 3 x 3 filter widens the view by two steps of the map that it reads, and every stage doubles the step:
 
-view, step = 3, 1  # the stem: one filter of 3 x 3
+view, stride = 3, 1  # the stem: one filter of 3 x 3
 for count in resnet100.UNITS:
     for unit in range(count):
-        view += 2 * step  # conv1
-        view += 2 * step  # conv2, which has stride 2 in the first unit of a stage
-        step *= 2 if unit == 0 else 1
+        view += 2 * stride  # conv1
+        view += 2 * stride  # conv2, which has stride 2 in the first unit of a stage
+        stride *= 2 if unit == 0 else 1
 print(f"each place of LResNet100E-IR can see {view} x {view} pixels of a crop of 112 x 112")
 assert view > 2 * 112  # from every place to every pixel
-assert step == 16
+assert stride == 16
 
 # %%
-# What a place says is about its surroundings in the first line, since most paths through the network are short, but
-# nothing keeps it from knowing the rest. For pixels, ask the pixels: ``refnet explain`` covers them, and follows
-# gradients.
+# So much for what it can see. What does it listen to? Take the gradient of what a place holds by the pixels: random
+# weights on its channels, zero elsewhere, and the root mean square over eight draws. Where it is dark, a pixel may
+# change and the place hardly notices. The frame is the patch of 16 x 16 pixels around the place.
+
+draws = 8
+shown = [(3, 3), (3, 5), (0, 0)]
+weights = np.random.default_rng(0).standard_normal((draws, channels))
+feeds = {network.contract.name: np.repeat(image, draws, axis=0)}
+_, pull = pullback(network.graph, feeds, [begin], [network.contract.name])
+
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.3))
+for ax, (i, j) in zip(axes, shown, strict=True):
+    seed = np.zeros((draws, channels, height, width))
+    seed[:, :, i, j] = weights
+    gradient = pull({begin: seed})[network.contract.name]
+    heard = np.sqrt(np.mean(gradient**2, axis=(0, 1)))
+    ax.imshow(heard, cmap="magma")
+    ax.add_patch(plt.Rectangle((16 * j - 8, 16 * i - 8), 16, 16, fill=False, color="white"))
+    over_the_face(ax)
+    ax.set_title(f"row {i + 1}, column {j + 1}")
+    patch = heard[max(0, 16 * i - 8) : 16 * i + 8, max(0, 16 * j - 8) : 16 * j + 8]
+    inside = (patch**2).sum() / (heard**2).sum()
+    print(f"row {i + 1}, column {j + 1}: {inside:.0%} of the squared gradient lies in the patch")
+    assert inside < 0.9
+plt.show()
+
+# %%
+# A place is about its surroundings, not about its patch. For pixels, ask the pixels: ``refnet explain`` covers them,
+# and follows gradients to them.
 #
 # To take away
 # ------------

@@ -148,7 +148,8 @@ plt.show()
 #
 # Take a unit's branch away and the sum is its shortcut: the rest of the network gets a stream that lacks one
 # correction. Take the shortcut away instead and the rest gets the correction alone, as in a network without shortcuts.
-# Everything before the sum stays as it was, so the computation starts there, from the tensor we want in its place.
+# Everything before the sum stays as it was, so the computation starts there, from the tensor we want in its place. (Two
+# runs a unit: with a model of full size this takes minutes.)
 
 
 def embedding_from(unit, stream):

@@ -75,22 +75,18 @@ for height, text in ((0, "0: ReLU"), (1, "1: nothing happens")):
     ax.annotate(text, (len(layers) + 1, height), (4, 0), textcoords="offset points", color=GREY, va="center")
 ax.set(xlim=(0, len(layers) + 1), xlabel="PReLU layer", ylabel="slope of a channel")
 plt.show()
-print(
-    f"{len(layers)} layers, {len(values):,} slopes, {np.mean(values < 0):.0%} below zero, median {np.median(values):.2f}"
-)
+print(f"{len(layers)} layers, {len(values):,} slopes, {np.mean(values < 0):.0%} below zero")
 
 # %%
 # What a ReLU would throw away
 # ----------------------------
 #
-# One channel in the first unit of a face, before and after. The ReLU turns all that is negative into the same zero: an
-# area without a drawing. PReLU makes it fainter and keeps it. If the slope is positive nothing is lost at all, since
+# One channel in the first unit, of our face, before and after. The ReLU turns all that is negative into the same zero:
+# an area without a drawing. PReLU makes it fainter and keeps it. If the slope is positive nothing is lost at all, since
 # the function can be turned round: :math:`x = y` where :math:`y \ge 0`, else :math:`x = y / a`.
 
 if "stage1_unit1_bn2" not in {node.output for node in graph.nodes}:
-    graph = synthetic_model(
-        width=WIDTH
-    )  # this file folds its normalisations, or is another network: the seeded one again
+    graph = synthetic_model(width=WIDTH)  # another network, or its normalisations are folded: the seeded one
 network = refnet.Network(graph)
 
 if "REFNET_IMAGE" in os.environ:

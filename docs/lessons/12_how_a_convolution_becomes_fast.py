@@ -52,8 +52,6 @@ def climb(name, call, share=1.0):
             start = time.perf_counter()
             call()
             runs.append(time.perf_counter() - start)
-            if runs[0] > 0.5:
-                break
     rungs[name] = min(runs) / share
     print(f"{name:40} {rungs[name] * 1e3:12.3f} ms   largest error {error:4.1f} units")
 
@@ -250,7 +248,7 @@ for place, (name, seconds) in enumerate(rungs.items()):
     took = f"{seconds:.0f} s" if seconds > 1 else f"{seconds * 1e3:.3g} ms"
     ax.annotate(f" {took}", (gflops, -place), va="center")
 ax.set_xscale("log")
-ax.set_xlim(1e-3, 4e3)
+ax.set_xlim(0.3 * 2 * multiplications / rungs["loops in Python"] / 1e9, 4e3)
 ax.set_yticks([-place for place in range(len(rungs))], list(rungs))
 ax.tick_params(axis="y", length=0)
 ax.set_xlabel("GFLOP/s, as if computed by the formula")

@@ -150,7 +150,10 @@ def read_crop(source: Source, height: int, width: int) -> Array:
     path = source if isinstance(source, (str, Path)) else "the image"
     if pixels.shape[:2] != (height, width):
         found = f"{pixels.shape[1]} x {pixels.shape[0]}"
-        raise InputError(f"{path}: the image is {found} pixels; expected an aligned {width} x {height} face crop")
+        raise InputError(
+            f"{path}: the image is {found} pixels; expected an aligned {width} x {height} face crop. `refnet align` cuts "
+            "faces out of photographs"
+        )
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

@@ -12,14 +12,19 @@ from refnet.ops.shapes import broadcast
 def pow(x: Array, exponent: Array) -> Array:
     """Raise x to a power, y = x ** exponent, each stretched to the other's shape.
 
-    The result has the dtype of x, whatever the exponent's.
+    The result has the dtype of x, whatever the exponent's. A square is a product, rounded once; the last bit of other
+    powers is NumPy's and may depend on the processor.
 
     Examples
     --------
     >>> pow(np.array([2.0, 3.0]), np.array(2))
     array([4., 9.])
     """
-    y: Array = np.power(x, exponent.astype(x.dtype))
+    y: Array
+    if (exponent == 2).all():
+        y = np.square(np.broadcast_arrays(x, exponent)[0])
+    else:
+        y = np.power(x, exponent.astype(x.dtype))
     return y
 
 

@@ -3,10 +3,10 @@
 Below opset 13 ONNX flattens to two axes first; the reader accepts only files in which that is the same.
 """
 
-import numpy as np
 
 from refnet.graph import Array, Shape
 from refnet.ops.costs import per_element
+from refnet.ops.exponential import exponential
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.shapes import axis_index
 
@@ -21,7 +21,7 @@ def softmax(x: Array, *, axis: int) -> Array:
     >>> softmax(np.array([[1000.0, 1000.0]]), axis=1)
     array([[0.5, 0.5]])
     """
-    powers = np.exp(x - x.max(axis=axis, keepdims=True))
+    powers = exponential(x - x.max(axis=axis, keepdims=True))
     y: Array = powers / powers.sum(axis=axis, keepdims=True)
     return y
 

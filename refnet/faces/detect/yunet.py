@@ -10,6 +10,7 @@ import numpy as np
 
 from refnet.faces.detect.candidates import Candidates, cells, joined
 from refnet.graph import Array
+from refnet.ops.exponential import exponential
 
 STRIDES = (8, 16, 32)
 OUTPUTS = frozenset(f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
@@ -45,6 +46,6 @@ def _at_stride(outputs: Mapping[str, Array], stride: int, rows: int, columns: in
     scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
     good = scores >= threshold
     cell, box, points = cells(rows, columns)[good], box[good], points[good]
-    centre, half = (cell + box[:, :2]) * stride, np.exp(box[:, 2:]) * (stride / 2)
+    centre, half = (cell + box[:, :2]) * stride, exponential(box[:, 2:]) * (stride / 2)
     landmarks = (cell[:, np.newaxis] + points.reshape(-1, 5, 2)) * stride
     return Candidates(np.concatenate([centre - half, centre + half], axis=1), scores[good], landmarks)

@@ -8,12 +8,12 @@ picture, and then shows what makes 512 dimensions so different from the two that
 right angles to everything else. That is the room in which a network can put millions of persons.
 """
 
-# sphinx_gallery_thumbnail_number = 2
 # %%
 # One angle, many numbers
 # -----------------------
 # Divide an embedding by its length and it lies on the sphere of radius 1. Two such vectors, however many numbers they
 # have, span a plane, and in that plane everything can be drawn.
+# sphinx_gallery_thumbnail_number = 2
 from itertools import pairwise
 
 import matplotlib.pyplot as plt

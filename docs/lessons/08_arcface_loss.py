@@ -23,6 +23,7 @@ at how hard each one pulls and where it lets go, and proves the gradients.
 # Only the cosine of the right person is changed, by :math:`f`. That is equation 4 of the ArcFace paper, and each
 # margin in it was a paper of its own. (SphereFace's takes 4 for :math:`m_1`, and mends the curve in pieces so that it
 # goes on falling; 1.35 needs that only for angles that do not occur.)
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -53,15 +54,15 @@ def target_slope(theta, m1=1.0, m2=0.0, _m3=0.0):
 # %%
 # Where each one lets go
 # ----------------------
-# The curves of :math:`f` alone look much alike: all lie below the cosine. What a photograph *feels* is the derivative
-# of the loss by its angle,
+# The curves of :math:`f` alone look much alike: where training takes place, at 90 degrees and less, all lie below the
+# cosine. What a photograph *feels* is the derivative of the loss by its angle,
 #
-# .. math:: -\frac{1}{s}\frac{\partial L}{\partial \theta_y} = -(1 - p)\, f'(\theta_y),
+# .. math:: \frac{1}{s}\frac{\partial L}{\partial \theta_y} = -(1 - p)\, f'(\theta_y),
 #
 # with :math:`p` the probability given to the right person. For that the strangers are needed. The network of refnet
 # was trained with about 85,000 persons and 512 numbers a face. Take their centres as random directions: a cosine is
-# then nearly normal with variance 1/512, and the sum over strangers nearly :math:`n\,e^{s^2 / 2d}`. (Lesson 7 shows
-# why.) We draw them to see that it holds.
+# then nearly normal with variance 1/512, as lesson 7 shows, and the sum over :math:`n` strangers is nearly
+# :math:`n\,e^{s^2 / 2d}`, by the mean of the exponential of a normal number. We draw them to see that it holds.
 PERSONS, DIMENSIONS = 85_000, 512
 rng = np.random.default_rng(0)
 first, others = rng.standard_normal(PERSONS), rng.chisquare(DIMENSIONS - 1, PERSONS)
@@ -80,29 +81,32 @@ def pull(theta, margins):
 
 degrees = np.linspace(0, 180, 1801)
 theta = np.radians(degrees)
-figure, (above, below) = plt.subplots(2, 1, figsize=(8, 7.5), sharex=True)
+ANGLES = {"xlim": (0, 180), "xticks": range(0, 181, 30)}
+
+figure, above = plt.subplots(figsize=(8, 4))
+for (name, (margins, colour)), height in zip(LOSSES.items(), (-1.05, -0.45, -1.35, -0.87), strict=True):
+    above.plot(degrees, target_logit(theta, *margins), color=colour)
+    above.annotate(name, (182, height), color=colour, va="center", annotation_clip=False)
+above.set(xlabel=r"angle $\theta$, degrees", ylabel=r"target logit $f(\theta)$", **ANGLES)
+above.set_title("What the right person's cosine becomes ...")
+
+figure, below = plt.subplots(figsize=(8, 4.8))
 lets_go = {}  # where p is one half
-for name, (margins, colour) in LOSSES.items():
-    above.plot(degrees, target_logit(theta, *margins), color=colour, lw=2)
-    below.plot(degrees, pull(theta, margins), color=colour, lw=2)
-    lets_go[name] = float(np.interp(-by_formula / SCALE, -target_logit(theta[:1300], *margins), degrees[:1300]))
-for name, height in zip(LOSSES, (-1.05, -0.45, -1.35, -0.87), strict=True):
-    above.annotate(name, (182, height), color=LOSSES[name][1], va="center", annotation_clip=False)
-above.set(ylabel=r"target logit $f(\theta)$", title="What the right person's cosine becomes ...")
-for name, height in zip(LOSSES, (-1.1, -0.8, -0.5, -0.2), strict=True):
-    margins, colour = LOSSES[name]
-    at, half = lets_go[name], pull(np.radians(lets_go[name]), margins)
+for (name, (margins, colour)), height in zip(LOSSES.items(), (-1.1, -0.8, -0.5, -0.2), strict=True):
+    at = float(np.interp(-by_formula / SCALE, -target_logit(theta[:1300], *margins), degrees[:1300]))
+    half = pull(np.radians(at), margins)
+    below.plot(degrees, pull(theta, margins), color=colour)
     below.plot([at, at], [half, height], color=colour, lw=1)
     below.plot(at, half, "o", color=colour, ms=6)
     below.annotate(f"{name.split()[0].strip(',')}: {at:.0f}°", (at - 1, height), color=colour, ha="right", va="center")
+    lets_go[name] = at
 below.axhline(0, color="0.6", lw=0.8)
 below.axvline(90, color="0.6", lw=0.8, ls=":")
 below.annotate("a new photograph\nbegins here", (92, -0.38), color="0.35")
 below.set(
     xlabel=r"angle $\theta$ between an embedding and its own centre, degrees",
     ylabel="pull towards the centre, in units of s",
-    xlim=(0, 180),
-    xticks=range(0, 181, 30),
+    **ANGLES,
     title="... how hard the loss pulls, and where it lets go",
 )
 plt.show()
@@ -122,7 +126,7 @@ assert lets_go["ArcFace 0.5"] < lets_go["CosFace 0.35"] < lets_go["SphereFace 1.
 # Half a radian before 180 degrees
 # --------------------------------
 # Beyond :math:`\pi - m` the curve of ArcFace rises again: a photograph that lies there would be pushed *away* from its
-# centre. Three answers are in use. The programs differ, so it is worth to look:
+# centre. Three answers are in use. Programs differ, so it is worth looking:
 #
 # - *as it is*: :math:`\cos(\theta + m)` everywhere. So does InsightFace's later code.
 # - *kept falling*: :math:`\cos\theta - m \sin m` where :math:`\theta > \pi - m`. So does the notebook by which

@@ -127,8 +127,8 @@ found["scaled twice"] = cosines(*(embed(crops / 255) for crops in (first, second
 # %%
 # Three mistakes behind it
 # ------------------------
-# **5. Embeddings of two models** (`embeddings-origins`). Turn all embeddings by one and the same rotation of 512
-# dimensions: no similarity among them changes, so this is another model, and exactly as good. But compare a gallery of
+# **5. Embeddings of two models** (`embeddings-origins`). Turn all embeddings by one and the same rotation of their
+# space: no similarity among them changes, so this is another model, and exactly as good. But compare a gallery of
 # the one with a probe of the other:
 rotation, _ = np.linalg.qr(rng.standard_normal((a.shape[1], a.shape[1])))
 assert np.allclose(cosines(a @ rotation, b @ rotation), right, rtol=0, atol=1e-9)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from refnet.graph import Array, Graph
 from refnet.ops.inference import infer
 from refnet.reference import Patch
 
+if TYPE_CHECKING:
+    from refnet.fast.costs import Cost
+
 EngineName = Literal["fast", "reference"]
 Memory = Literal["default", "low"]
 ENGINES: tuple[EngineName, ...] = ("fast", "reference")
@@ -35,12 +38,18 @@ CHUNK = 8  # images computed at a time by the reference engine: bounds its memor
 class Engine(Protocol):
     """Computes a graph's outputs from its inputs, for any number of images."""
 
+    @property
+    def costs(self) -> "tuple[Cost, ...]":
+        """What each piece of the work costs, in order; nothing where there is no plan."""
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute the outputs, by name."""
 
 
 class ReferenceEngine:
     """The float64 engine."""
+
+    costs: "tuple[Cost, ...]" = ()
 
     def __init__(self, graph: Graph):
         self._graph = graph
@@ -125,6 +134,11 @@ class Network:
             If a value is not finite, or lies outside 0..255 where the graph scales pixels itself.
         """
         return self.run(images)[self.output]
+
+    @property
+    def costs(self) -> "tuple[Cost, ...]":
+        """What the fast engine runs, piece by piece, and what each costs; nothing from the reference."""
+        return self._engine.costs
 
     @cached_property
     def output(self) -> str:

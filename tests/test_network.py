@@ -180,3 +180,9 @@ def test_a_batch_whose_outputs_cannot_fit_is_refused_with_an_estimate(narrow):
             ShapeError, match=r"the outputs of 1,000,000,000,000 images take [\d,]+ GB; this machine has"
         ):
             Network(narrow, engine=engine)(absurd)
+
+
+def test_the_fast_engine_tells_what_it_runs_and_the_reference_has_no_plan(narrow: Graph, net: Network) -> None:
+    kernels = {cost.name: cost.kernel for cost in Network(narrow).costs}
+    assert kernels["pre_fc1"] == "dense"
+    assert net.costs == ()

@@ -58,7 +58,12 @@ class Other(Protocol):
 
 
 def compare(
-    network: Network, images: Array, other: Other, *, progress: Callable[[int, int], object] | None = None
+    network: Network,
+    images: Array,
+    other: Other,
+    *,
+    progress: Callable[[int, int], object] | None = None,
+    observe: Callable[[str, Array], object] | None = None,
 ) -> Comparison:
     """Compare every tensor of the graph.
 
@@ -70,6 +75,8 @@ def compare(
     other : Other
     progress : (done, total) -> anything, optional
         Called after every tensor of every portion of the images.
+    observe : (name, float64 array) -> anything, optional
+        Shown every tensor of the reference in passing, before it is let go: statistics need no second run.
 
     Returns
     -------
@@ -102,6 +109,8 @@ def compare(
             tallies[step.node.output].add(step, step.exact if own is None else next(own)[1])
             if step.node.output in ends:
                 ends[step.node.output].append((step.exact, step.whole_variance))
+            if observe:
+                observe(step.node.output, step.exact)
             done += 1
             if progress:
                 progress(done, total)

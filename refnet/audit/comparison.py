@@ -23,6 +23,8 @@ class TensorRow:
     kind : "data" follows from the images; "constant" from weights alone; "shape" is arithmetic on shapes.
     theirs : theirs beside float64; None if they do not show it.
     ours : ours beside float64.
+    ours_floor : the length of the noise floor of all that is computed up to here, as a share of the tensor's.
+    ours_excess : the largest ratio of an element's error in ours to that floor: all errors so far, not this node's alone.
     between : ours beside theirs; None if theirs is.
     local : theirs beside what float64 makes of their own inputs: the error of this node alone; None as `theirs`.
     floor : the noise floor's length, as a share of the tensor's: what `local.relative_l2` may be.
@@ -37,6 +39,8 @@ class TensorRow:
     shape: tuple[int, ...]
     theirs: Difference | None
     ours: Difference
+    ours_floor: float
+    ours_excess: float
     between: Difference | None
     local: Difference | None
     floor: float

@@ -31,6 +31,7 @@ class Layer:
     op: str
     output_shape: Shape
     flops: int
+    macs: int
     parameters: int
 
 
@@ -94,7 +95,7 @@ def inspect_network(network: Network) -> Inspection:
         conformance=conformance(graph),
         operators=dict(Counter(node.op for node in graph.nodes).most_common()),
         layers=layers,
-        macs=sum(_macs(node, known) for node in graph.nodes),
+        macs=sum(layer.macs for layer in layers),
         flops=sum(layer.flops for layer in layers),
         stored_floats=sum(entry.size for entry in stored.values() if entry.dtype.kind == "f"),
         published_flops=published_flops,
@@ -153,7 +154,7 @@ def _layer(node: Node, known: dict[str, Known], stored: dict[str, Array | Stored
     output = known[node.output].shape
     flops = OPERATORS[node.op].flops(output, *inputs, **node.attributes)
     own = [stored[name].size for name in node.inputs if name in stored and stored[name].dtype.kind == "f"]
-    return Layer(node.name, node.op, output, flops, sum(own))
+    return Layer(node.name, node.op, output, flops, _macs(node, known), sum(own))
 
 
 def _macs(node: Node, known: dict[str, Known]) -> int:

@@ -27,11 +27,15 @@ class Tally:
     reason: str = ""
     absent: bool = False
     ours: Sums = field(default_factory=Sums)
+    ours_floor: float = 0.0  # sum of squares
+    ours_excess: float = 0.0
     between: Sums = field(default_factory=Sums)
 
     def add(self, step: Step, ours: Array) -> None:
         """Count one portion; `ours` is the tensor as the network's own engine has it."""
         self.ours = self.ours.and_of(ours, step.exact)
+        if ours is not step.exact:
+            self._judge_ours(step, ours)
         self.shape = _together(self.shape, step.exact.shape) if self.kind == "data" else step.exact.shape
         if step.theirs is None:
             self.absent = True
@@ -46,6 +50,13 @@ class Tally:
                 self._judge(step)
             else:
                 self.reason = "it holds NaN or infinite values"
+
+    def _judge_ours(self, step: Step, ours: Array) -> None:
+        """Hold every element of ours against the floor of all that was computed up to here."""
+        floor = noise_floor(ours, step.whole_variance)
+        ratios = excess(ours, step.exact, floor)
+        self.ours_floor += float(np.square(np.broadcast_to(floor, ratios.shape)).sum())
+        self.ours_excess = max(self.ours_excess, float(np.nan_to_num(ratios, nan=np.inf).max(initial=0.0)))
 
     def _judge(self, step: Step) -> None:
         """Hold every element against its floor."""
@@ -73,6 +84,8 @@ class Tally:
             shape=self.shape,
             theirs=None if self.absent else self.theirs.figures(),
             ours=self.ours.figures(),
+            ours_floor=math.sqrt(self.ours_floor / self.ours.expected) if self.ours.expected else 0.0,
+            ours_excess=self.ours_excess,
             between=None if self.absent else self.between.figures(),
             local=None if self.absent else self.local.figures(),
             floor=math.sqrt(self.floor / self.length) if self.length else 0.0,

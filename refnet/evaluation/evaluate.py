@@ -21,12 +21,16 @@ from refnet.zoo.cards import Card
 
 Protocol = Literal["insightface", "omz", "all"]
 CHUNK = 4096  # pairs
+NAMED = 5  # groups, in a sentence
 MIXTURE = 0.01  # how far the share of genuine pairs may be from a half before the median is said to suffer
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results by protocol, the summary, published figures of the model's card, and by protocol what to keep in mind."""
+    """Results by protocol, the summary, published figures of the model's card, and by protocol what to keep in mind.
+
+    `similarities` (P,) are those of the pairs, which the summary and the curve are made of.
+    """
 
     pairs: str
     count: int
@@ -36,11 +40,12 @@ class Evaluation:
     published: tuple[Published, ...]
     cautions: Mapping[str, str]
     curve: Roc
+    similarities: Array
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the curve is not among them."""
+        """Plain values; the curve and the similarities are not among them."""
         said = asdict(self)
-        del said["curve"]
+        del said["curve"], said["similarities"]
         result: dict[str, Any] = _plain(said)
         return result
 
@@ -101,8 +106,9 @@ def evaluate(
         omz=zoo,
         summary=summary,
         published=beside_published(card, pairs.name, len(pairs.same), results) if card else (),
-        cautions=_cautions(pairs.same, results),
+        cautions=_cautions(pairs.same, results) | _of_groups(pairs, summary),
         curve=curve,
+        similarities=similarities,
     )
 
 
@@ -130,6 +136,24 @@ def _cautions(same: Array, protocols: Container[str]) -> dict[str, str]:
             f"genuine as impostor pairs; here {min(shares):.3f} to {max(shares):.3f} of those it is taken from are genuine"
         )
     return said
+
+
+def _of_groups(pairs: PairSet, summary: Summary) -> dict[str, str]:
+    """Which groups have too few pairs for the rates that are shown of them."""
+    if pairs.groups is None:
+        return {}
+    if summary.group_point is None:
+        return {"groups": f"no group's rates are shown: {summary.impostor} impostor pairs in all show no rate at all"}
+    far = summary.group_point.target
+    few = [group for group in summary.groups if not group.genuine or group.impostor < math.ceil(1 / far)]
+    if not few:
+        return {}
+    said = ", ".join(f"{group.group!r} ({group.genuine} genuine, {group.impostor} impostor)" for group in few[:NAMED])
+    more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
+    return {
+        "groups": f"groups of too few pairs for rates of their own: {said}{more}; at FAR {far:g} a group needs "
+        f"{math.ceil(1 / far)} impostor pairs to show one false accept, and genuine pairs for its TAR"
+    }
 
 
 def _plain(value: Any) -> Any:

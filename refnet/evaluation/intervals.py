@@ -64,7 +64,8 @@ def wilson(hits: int, count: int) -> Interval:
     share, z2 = hits / count, _Z**2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = _Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Without a hit, or without a miss, an end is exact, which the formula's rounding would blur.
+    return 0.0 if hits == 0 else middle - half, 1.0 if hits == count else middle + half
 
 
 def binomial_p_value(hits: int, count: int, rate: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UsageError
 from refnet.fast import pack
+from refnet.fast.costs import Cost
 from refnet.fast.kernels.driver import drive
 from refnet.fast.kernels.step import STEP
 from refnet.fast.plan import Compiled, Generic, Plan
@@ -34,6 +35,11 @@ class Engine:
         self._nobody = np.zeros_like(team.meeting)
         self._arenas = [pack.zeros(plan.arena_size)]
         self._compiled_only = all(isinstance(part, Compiled) for part in plan.parts)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The plan's: what each piece of work costs, in order."""
+        return self.plan.costs
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs.

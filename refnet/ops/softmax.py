@@ -3,7 +3,6 @@
 Below opset 13 ONNX flattens to two axes first; the reader accepts only files in which that is the same.
 """
 
-
 from refnet.graph import Array, Shape
 from refnet.ops.costs import per_element
 from refnet.ops.exponential import exponential

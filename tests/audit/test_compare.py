@@ -14,6 +14,7 @@ import pytest
 from refnet.audit.compare import compare
 from refnet.audit.comparison import Comparison
 from refnet.audit.oracle import OnnxRuntime
+from refnet.audit.own_tensors import own_tensors
 from refnet.audit.trace_file import IMAGES, TraceFile, write_trace
 from refnet.errors import InputError, ShapeError
 from refnet.formats.onnx_reader import read_model
@@ -272,6 +273,36 @@ def test_the_outputs_of_the_fast_engine_are_judged_as_users_get_them(
     if not agrees:
         assert output.ours_excess > 1 > output.theirs_excess
         assert "but end to end ours departs in output fc1" in result.summary
+
+
+def test_tensors_of_the_fast_engine_stay_below_the_floor_of_all_before_them(narrow: Graph, narrow_path: Path) -> None:
+    result = compare(Network(narrow), sample_images()[:1], OnnxRuntime(narrow_path))
+    assert 0.05 < max(row.ours_excess for row in result.tensors) < MARGIN
+    (output,) = result.outputs
+    last = result.tensors[-1]
+    assert last.ours_floor == pytest.approx(output.floor, rel=1e-6)  # of the same tensor, end to end
+    exact = [row for row in result.tensors if row.kind == "constant"]
+    assert exact
+    assert all(row.ours_excess == 0 for row in exact)
+
+
+def test_a_fault_of_the_fast_engine_shows_in_its_tensor(
+    narrow: Graph, narrow_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(network: Network, images: Array) -> Iterator[tuple[str, Array]]:
+        for name, array in own_tensors(network, images):
+            yield name, np.where(array == array.max(), array * np.float32(1.01), array) if name == "bn0" else array
+
+    monkeypatch.setattr("refnet.audit.compare.own_tensors", faulty)
+    result = compare(Network(narrow), sample_images()[:1], OnnxRuntime(narrow_path))
+    assert [row.name for row in result.tensors if row.ours_excess > 1] == ["bn0"]
+
+
+def test_whoever_observes_is_shown_every_tensor_of_the_reference(narrow: Graph, narrow_path: Path) -> None:
+    images, seen = sample_images()[:2], []
+    network = Network(narrow, engine="reference")
+    compare(network, images, OnnxRuntime(narrow_path), observe=lambda name, x: seen.append((name, x.sum(), x.shape)))
+    assert seen == [(name, x.sum(), x.shape) for name, x in network.stream(images)]
 
 
 def test_nothing_in_common_is_refused(narrow: Graph, tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def test_a_layer_is_its_shape_its_cost_and_its_own_numbers(blank: Graph) -> None
         2 * 115_605_504,
         36_864,
     )
+    assert conv.macs == 115_605_504
     head = layers["pre_fc1"]
+    assert (head.macs, layers["bn1"].macs) == (512 * 25_088, 0)
     assert (head.output_shape, head.parameters) == ((1, 512), 12_845_056 + 512)
 
 

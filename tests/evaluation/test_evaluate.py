@@ -27,6 +27,7 @@ def test_rates_are_those_that_were_counted_by_hand() -> None:
     assert result.cautions == {}
     assert result.insightface is not None
     assert result.omz is not None
+    assert result.similarities == pytest.approx(cosines)
     assert result.insightface.xnorm == 2  # each embedding has length 1, and is its own mirror image's
 
 
@@ -41,6 +42,31 @@ def test_groups_are_judged_at_one_threshold_for_all() -> None:
     found = {row.group: (row.genuine, row.impostor, row.tar, row.far) for row in summary.groups}
     assert found == {"x": (25, 25, 1, 0), "(no group)": (25, 24, 1, 0), "z": (0, 1, None, 0)}
     assert next(row.tar_interval for row in summary.groups if row.group == "z") == (0, 1)
+
+
+def test_groups_of_too_few_pairs_are_named() -> None:
+    groups = ["x"] * 50 + ["one"] + ["impostors"] * 2 + ["y"] * 47
+    same = [*MIXED[:52], False, *MIXED[53:]]
+    said = evaluate(pair_set(same, groups=groups), embeddings_of([0.9, 0.1] * 50), resamples=2).cautions["groups"]
+    assert said == (
+        "groups of too few pairs for rates of their own: 'impostors' (0 genuine, 2 impostor), 'one' (1 genuine, 0 impostor); "
+        "at FAR 0.1 a group needs 10 impostor pairs to show one false accept, and genuine pairs for its TAR"
+    )
+
+
+def test_of_many_groups_of_one_the_first_are_named() -> None:
+    groups = [f"{k:03}" for k in range(100)]
+    said = evaluate(pair_set(MIXED, groups=groups), embeddings_of([0.9, 0.1] * 50), resamples=2).cautions["groups"]
+    assert "'000' (1 genuine, 0 impostor)" in said
+    assert "'005'" not in said
+    assert "and 95 more" in said
+
+
+def test_groups_without_a_rate_are_told_to_have_none() -> None:
+    same = [True, False] * 9 + [True] * 2
+    said = evaluate(pair_set(same, groups=["x"] * 20), embeddings_of([0.9, 0.1] * 10), resamples=2)
+    assert said.summary.groups == ()
+    assert said.cautions["groups"] == "no group's rates are shown: 9 impostor pairs in all show no rate at all"
 
 
 def test_persons_are_resampled_where_they_are_known_and_intervals_are_wider() -> None:
@@ -83,7 +109,7 @@ def test_a_median_is_told_to_suffer_from_rare_genuine_pairs_in_mixed_folds() -> 
 def test_what_it_says_is_plain_json() -> None:
     result = evaluate(pair_set(MIXED, groups=["x"] * 100), embeddings_of([0.9, 0.1] * 50), resamples=2)
     said = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert "curve" not in said
+    assert not {"curve", "similarities"} & set(said)
     assert said["summary"]["points"][0]["tar"] == 1
     assert len(said["insightface"]["thresholds"]) == 10
 

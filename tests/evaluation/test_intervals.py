@@ -13,6 +13,12 @@ def test_wilson_is_scipys(hits: int, count: int) -> None:
     assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.parametrize("count", [1, 3, 100, 300, 6000])
+def test_an_interval_without_a_hit_or_a_miss_ends_exactly(count: int) -> None:
+    assert wilson(0, count)[0] == 0
+    assert wilson(count, count)[1] == 1
+
+
 def test_nothing_counted_says_nothing() -> None:
     assert wilson(0, 0) == (0, 1)
 

@@ -68,7 +68,8 @@ def distinct_outputs(running: Running) -> list[Finding] | Skipped:
     if running.traced is None:
         return FLAT
     outputs = list(running.forward.outputs.values())
-    if len(outputs) != 1 or outputs[0].ndim != 2 or not np.isfinite(outputs[0]).all():
+    one = len(outputs) == 1 and outputs[0].ndim == 2 and len(outputs[0]) == len(running.traced)
+    if not one or not np.isfinite(outputs[0]).all():
         return Skipped("the network does not give one finite embedding an image")
     embeddings = outputs[0]
     differ = [

@@ -10,7 +10,7 @@ import numpy as np
 
 from refnet.audit.explain.occlusion import GREY, SQUARE_PX, STRIDE_PX, Occlusion, occlusion
 from refnet.audit.explain.robustness import Curve, robustness
-from refnet.audit.explain.sensitivity import Attribution, integrated_gradients, similarity_by_pixels
+from refnet.audit.explain.sensitivity import MOST_POINTS, Attribution, integrated_gradients, similarity_by_pixels
 from refnet.audit.explain.units import WithoutUnit, unit_contributions
 from refnet.faces.similarity import similarity
 from refnet.graph import Array
@@ -53,6 +53,7 @@ def explain(
     *,
     square_px: int = SQUARE_PX,
     stride_px: int = STRIDE_PX,
+    most_points: int = MOST_POINTS,
     threads: int | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> Explanation:
@@ -65,6 +66,7 @@ def explain(
     pixels, others : (3, H, W) uint8, RGB
     parts : what to compute
     square_px, stride_px : of `occlusion`
+    most_points : of `integrated_gradients`
     threads : of the fast engine, for the networks without a unit
     on_step : called now and then
     """
@@ -81,7 +83,7 @@ def explain(
         if "occlusion" in parts
         else None,
         similarity_by_pixels(network, pixels, second).gradient if "gradient" in parts else None,
-        integrated_gradients(network, pixels, second, np.full(pixels.shape, GREY), step)
+        integrated_gradients(network, pixels, second, np.full(pixels.shape, GREY), step, most_points)
         if "integrated" in parts
         else None,
         unit_contributions(network, pixels, others, threads=threads, on_step=step) if "units" in parts else None,

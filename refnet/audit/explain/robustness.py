@@ -5,7 +5,7 @@ against it, red and blue exchanged. Noise is drawn from a fixed seed. What comes
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,18 @@ def robustness(
         The embedding of the second image.
     on_step : called with the number of images that were compared
     """
-    whole = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     curves = []
     for name, way in WAYS.items():
-        spoilt = np.stack([np.asarray(way.spoil(whole, amount)).transpose(2, 0, 1) for amount in way.amounts])
-        rows = network(network.contract.prepare(spoilt))
+        rows = network(network.contract.prepare(spoilt(pixels, name, way.amounts)))
         curves.append(Curve(name, way.unit, way.amounts, tuple(similarity(row, other) for row in rows)))
         on_step(len(rows))
     return curves
+
+
+def spoilt(pixels: Array, way: str, amounts: Sequence[float]) -> Array:
+    """(n, 3, H, W) uint8: an image, spoilt in one of `WAYS` by each amount."""
+    whole = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return np.stack([np.asarray(WAYS[way].spoil(whole, amount)).transpose(2, 0, 1) for amount in amounts])
 
 
 def _noise(image: Image.Image, deviation: float) -> Image.Image:
@@ -78,7 +82,7 @@ def _jpeg(image: Image.Image, loss: float) -> Image.Image:
 
 
 def _factor(image: Image.Image, factor: float) -> Image.Image:
-    return Image.fromarray(np.clip(np.rint(np.asarray(image) * factor), 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(np.rint(np.asarray(image, np.float64) * factor), 0, 255).astype(np.uint8))
 
 
 def _shift(image: Image.Image, across: float) -> Image.Image:
@@ -95,13 +99,15 @@ def _reorder(image: Image.Image, exchanged: float) -> Image.Image:
 
 WAYS: Mapping[str, Way] = {
     "blur": Way(
-        "pixels of standard deviation", (0, 0.5, 1, 2, 3, 4, 6), lambda i, r: i.filter(ImageFilter.GaussianBlur(r))
+        "standard deviation, pixels", (0, 0.5, 1, 2, 3, 4, 6), lambda i, r: i.filter(ImageFilter.GaussianBlur(r))
     ),
-    "noise": Way("steps of standard deviation", (0, 5, 10, 20, 30, 50, 80), _noise),
+    "noise": Way("standard deviation, of 255", (0, 5, 10, 20, 30, 50, 80), _noise),
     "jpeg": Way("100 - quality", (5, 25, 50, 70, 80, 90, 95), _jpeg),
-    "darker": Way("1 - factor", (0, 0.2, 0.4, 0.6, 0.8, 0.9), lambda i, amount: _factor(i, 1 - amount)),
-    "brighter": Way("factor - 1", (0, 0.25, 0.5, 1, 2, 3), lambda i, amount: _factor(i, 1 + amount)),
+    "darker": Way(
+        "share of the light taken away", (0, 0.2, 0.4, 0.6, 0.8, 0.9), lambda i, amount: _factor(i, 1 - amount)
+    ),
+    "brighter": Way("share of the light added", (0, 0.25, 0.5, 1, 2, 3), lambda i, amount: _factor(i, 1 + amount)),
     "shift": Way("pixels to the right", (0, 1, 2, 4, 8, 12, 16), _shift),
-    "rotation": Way("degrees", (0, 2, 5, 10, 20, 30, 45), _turn),
+    "rotation": Way("degrees anticlockwise", (0, 2, 5, 10, 20, 30, 45), _turn),
     "channels": Way("red and blue exchanged", (0, 1), _reorder),
 }

@@ -214,6 +214,17 @@ def test_a_network_that_ignores_its_input_is_found() -> None:
     assert ask("distinct-outputs", running(small(), sample_crops()[:1], "pictures")).status == "skipped"
 
 
+def test_an_output_without_a_row_for_an_image_is_no_embedding() -> None:
+    graph = replace(
+        small(),
+        nodes=(*small().nodes, Node("flat", "Reshape", ("fc1", "target"), "flat", {"allow_zero": 0})),
+        constants={**small().constants, "target": np.array([-1, 1])},
+        outputs=(replace(small().outputs[0], name="flat", shape=(512, 1)),),
+    )
+    said = ask("distinct-outputs", running(graph))
+    assert (said.status, said.reason) == ("skipped", "the network does not give one finite embedding an image")
+
+
 def test_raw_and_unit_embeddings_are_told_apart() -> None:
     assert found("raw-embedding", running(small()))[1].startswith("embeddings come out raw")
     length = Node("length", "ReduceL2", ("fc1",), "length", {"axes": (1,), "keepdims": 1})

@@ -59,6 +59,15 @@ def test_integrated_gradients_of_a_genuine_pair_sum_to_the_change_of_similarity_
     assert found.points < 255
 
 
+def test_integrated_gradients_stop_at_the_points_allowed_and_say_what_they_lack(small):
+    network, first, _, other = small
+    found = integrated_gradients(network, first, other, GREY, most_points=7)
+    assert found.points == 7
+    lacking = found.contributions.sum() - (found.end - found.start)
+    assert found.error == pytest.approx(abs(lacking / (found.end - found.start)))
+    assert found.complete == (found.error <= 0.01)
+
+
 def test_the_gradient_of_the_similarity_agrees_with_central_differences(small):
     network, first, _, other = small
     direction, step = np.random.default_rng(3).normal(size=first.shape), 1e-5

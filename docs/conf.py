@@ -24,7 +24,9 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "docstrings",
     "command_pages",
+    "lessons",
     "mathml",
+    "self_contained",
 ]
 exclude_patterns = ["extensions", "static", "templates", "lessons", "**/sg_execution_times.rst"]
 templates_path = ["templates"]

@@ -158,7 +158,8 @@ assert (by_winograd(x, weight) == by_loops(x, weight)).all()
 # One tile, looked at
 # -------------------
 #
-# The sixteen pixels where the filter answers most strongly, as digits from 0 to 9, and three ways to the same four numbers.
+# The sixteen pixels where the filter answers most strongly, as digits from 0 to 9, and three ways to the same
+# four numbers. (The page leaves out the lines that draw them; the file has them.)
 i, j = np.unravel_index(np.abs(edges[1:-2, 1:-2]).argmax(), (edges.shape[0] - 3, edges.shape[1] - 3))
 patch = grey[i : i + 4, j : j + 4]
 d = np.rint(9 * (patch - patch.min()) / np.ptp(patch)).astype(int) * Fraction(1)
@@ -171,6 +172,8 @@ assert (AT @ M @ AT.T == Y).all()
 rows = windows(d, 2, 2).reshape(9, 4).T  # a window a row
 assert (rows @ g.ravel() == Y.ravel()).all()
 
+# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_start_ignore
 figure, axis = plt.subplots(figsize=(10, 5.4))
 colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]  # one for each of the four windows
 
@@ -250,13 +253,14 @@ words(18.6, 12.6, "$A^T M A$", fontsize=12)
 words(21.2, 10, "the same\nfour numbers", ha="left", fontsize=11)
 axis.set(xlim=(-0.3, 24.8), ylim=(13.1, -1.5), aspect="equal")
 axis.set_axis_off()
+# sphinx_gallery_end_ignore
 plt.show()
 
 # %%
-# In the middle of the figure the price can be seen as well: a matrix product wants its pixels copied, and Winograd wants
-# transforms of pixels, of weights and of results. Transforms pay when there are many channels. A tile is transformed once for
-# all output channels, a filter once for all images, and a result once for all input channels; only the sixteen
-# multiplications happen for every pair of channels.
+# Both ways have a price. A matrix product wants its pixels copied: 16 of them stand at 36 places. Winograd wants pixels,
+# weights and results transformed. Transforms pay when there are many channels: a tile is transformed once for all output
+# channels, a filter once for all images, a result once for all input channels. Only the sixteen multiplications happen for
+# every pair of channels.
 #
 # A layer of the network
 # ----------------------
@@ -328,5 +332,3 @@ for way in (by_loops, by_matrix_product, by_winograd):
 # In refnet the definition is ``refnet/ops/conv.py`` (:func:`refnet.ops.conv.conv`), Winograd's formulas are in
 # ``refnet/fast/kernels/tiles.py``, and :doc:`/kernels` tells what each step is worth. The source: A. Lavin and S. Gray, *Fast
 # algorithms for convolutional neural networks*, arXiv:1509.09308, section 4.
-#
-# sphinx_gallery_thumbnail_number = 2

@@ -14,29 +14,21 @@ This lesson cuts a face out of a photograph in the right way, and in three ways 
 # ----------------------------
 #
 # The photograph is NASA's portrait of the astronaut Eileen Collins. It is in the public domain and comes with
-# scikit-image. The detector YuNet found the face's box and five landmarks, which stand here as numbers, so that nothing
+# scikit-image. The detector YuNet found the face's box and five landmarks, which are kept as numbers, so that nothing
 # has to be downloaded. Set ``REFNET_IMAGE`` to a photograph of your own, and the detector looks for them there.
-import os
-
 import matplotlib.pyplot as plt
 import numpy as np
-import skimage.data
 from matplotlib.patches import Polygon
 
 import refnet
 from refnet.faces.align import apply, similarity_transform, template, warp
-from refnet.faces.detect import load_detector
-from refnet.faces.image import read_image
+from refnet.faces.lesson import lesson_face
 from refnet.zoo.lesson import lesson_graph
 
-if "REFNET_IMAGE" in os.environ:
-    photograph = read_image(os.environ["REFNET_IMAGE"])
-    face = max(load_detector()(photograph), key=lambda face: face.score)  # the one it is most certain of
-    box, landmarks = np.asarray(face.box), np.asarray(face.landmarks)
-else:
-    photograph = skimage.data.astronaut()
-    box = np.array([178.2, 62.9, 268.1, 176.2])  # left, top, right, bottom
-    landmarks = np.array([[200.1, 101.8], [247.1, 102.6], [220.4, 124.5], [198.6, 142.8], [239.7, 143.6]])
+photograph, found = lesson_face()
+assert found.box is not None
+box, landmarks = np.array(found.box), found.landmarks  # left, top, right, bottom; five points (x, y)
+print(landmarks)
 
 target = template(112)  # where the network wants them: both eyes, nose, both corners of the mouth
 print(target)

@@ -12,17 +12,14 @@ The mean :math:`\mu` and the variance :math:`v` were measured in training and ar
 made part of it. One way this is exact. The other way it is exact except at the border, and that error has a shape.
 """
 
-import os
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import skimage.data
 
 import refnet
 from refnet.faces.align import align
-from refnet.faces.detect import load_detector
-from refnet.faces.image import read_image
+from refnet.faces.lesson import lesson_face
 from refnet.ops.conv import conv
 from refnet.zoo.lesson import WIDTH, lesson_graph
 from refnet.zoo.samples import sample_images
@@ -40,13 +37,8 @@ network = refnet.Network(graph)
 operators = [node.op for node in graph.nodes]
 assert (operators.count("Conv"), operators.count("BatchNormalization")) == (103, 154)
 
-if "REFNET_IMAGE" in os.environ:
-    photograph = read_image(os.environ["REFNET_IMAGE"])
-    landmarks = max(load_detector()(photograph), key=lambda found: found.score).landmarks
-else:
-    photograph = skimage.data.astronaut()
-    landmarks = np.array([[200.1, 101.8], [247.1, 102.6], [220.4, 124.5], [198.6, 142.8], [239.7, 143.6]])  # by YuNet
-face = align(photograph, landmarks).crop.transpose(2, 0, 1)
+photograph, found = lesson_face()
+face = align(photograph, found.landmarks).crop.transpose(2, 0, 1)
 image = network.contract.prepare(face[np.newaxis])
 
 # %%

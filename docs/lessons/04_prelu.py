@@ -12,7 +12,6 @@ nothing. This lesson looks at the slopes of a network, at what a ReLU would thro
 in an array of another shape.
 """
 
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +19,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import onnx
-import skimage.data
 
 import refnet
 from refnet import resnet100
 from refnet.faces.align import align
-from refnet.faces.detect import load_detector
-from refnet.faces.image import read_image
+from refnet.faces.lesson import lesson_face
 from refnet.ops.prelu import prelu
 from refnet.zoo.lesson import WIDTH, lesson_graph
 from refnet.zoo.synthetic import synthetic_model
@@ -89,13 +86,8 @@ if "stage1_unit1_bn2" not in {node.output for node in graph.nodes}:
     graph = synthetic_model(width=WIDTH)  # another network, or its normalisations are folded: the seeded one
 network = refnet.Network(graph)
 
-if "REFNET_IMAGE" in os.environ:
-    photograph = read_image(os.environ["REFNET_IMAGE"])
-    landmarks = max(load_detector()(photograph), key=lambda found: found.score).landmarks
-else:
-    photograph = skimage.data.astronaut()
-    landmarks = np.array([[200.1, 101.8], [247.1, 102.6], [220.4, 124.5], [198.6, 142.8], [239.7, 143.6]])  # by YuNet
-face = align(photograph, landmarks).crop.transpose(2, 0, 1)
+photograph, found = lesson_face()
+face = align(photograph, found.landmarks).crop.transpose(2, 0, 1)
 image = network.contract.prepare(face[np.newaxis])
 
 embedding, tensors = network.trace(image, ["stage1_unit1_bn2", "stage1_unit1_relu1"])

@@ -14,17 +14,14 @@ follow it: how large it is, how much each unit adds, and what happens when a uni
 """
 
 import math
-import os
 
 import matplotlib.pyplot as plt
 import numpy as np
-import skimage.data
 
 import refnet
 from refnet.audit.ablation import ablate_unit, residual_units
 from refnet.faces.align import align
-from refnet.faces.detect import load_detector
-from refnet.faces.image import read_image
+from refnet.faces.lesson import lesson_face
 from refnet.zoo.lesson import lesson_graph
 
 # %%
@@ -34,13 +31,8 @@ from refnet.zoo.lesson import lesson_graph
 
 network = refnet.Network(lesson_graph())
 
-if "REFNET_IMAGE" in os.environ:
-    photograph = read_image(os.environ["REFNET_IMAGE"])
-    landmarks = max(load_detector()(photograph), key=lambda found: found.score).landmarks
-else:
-    photograph = skimage.data.astronaut()
-    landmarks = np.array([[200.1, 101.8], [247.1, 102.6], [220.4, 124.5], [198.6, 142.8], [239.7, 143.6]])  # by YuNet
-face = align(photograph, landmarks).crop.transpose(2, 0, 1)
+photograph, found = lesson_face()
+face = align(photograph, found.landmarks).crop.transpose(2, 0, 1)
 image = network.contract.prepare(face[np.newaxis])
 
 # %%

@@ -13,19 +13,16 @@ comes of that, from one sum to the embedding, and whether it can ever change a d
 """
 
 import math
-import os
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import skimage.data
 
 import refnet
 from refnet import fast
 from refnet.audit.ablation import residual_units
 from refnet.faces.align import align
-from refnet.faces.detect import load_detector
-from refnet.faces.image import read_image
+from refnet.faces.lesson import lesson_face
 from refnet.graph import Graph, Node, Tensor
 from refnet.ops import OPERATORS
 from refnet.ops.conv import conv
@@ -145,13 +142,8 @@ plt.show()
 # gives it float32 arrays.
 
 network = refnet.Network(lesson_graph())
-if "REFNET_IMAGE" in os.environ:
-    photograph = read_image(os.environ["REFNET_IMAGE"])
-    landmarks = max(load_detector()(photograph), key=lambda found: found.score).landmarks
-else:
-    photograph = skimage.data.astronaut()
-    landmarks = np.array([[200.1, 101.8], [247.1, 102.6], [220.4, 124.5], [198.6, 142.8], [239.7, 143.6]])  # by YuNet
-face = align(photograph, landmarks).crop.transpose(2, 0, 1)
+photograph, found = lesson_face()
+face = align(photograph, found.landmarks).crop.transpose(2, 0, 1)
 faces = network.contract.prepare(np.stack([face, face[..., ::-1], *sample_crops()]))
 image = faces[:1]
 

@@ -22,6 +22,7 @@ from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelEr
 from refnet.following import SIDE
 from refnet.gradient import Pullback, pullback
 from refnet.graph import Array, Graph
+from refnet.ops.batch_analysis import BatchAxes, batch_axes
 from refnet.ops.inference import infer
 from refnet.reference import Patch
 
@@ -47,21 +48,26 @@ class Engine(Protocol):
 
 
 class ReferenceEngine:
-    """The float64 engine."""
+    """The float64 engine, of a graph with one input."""
 
     costs: "tuple[Cost, ...]" = ()
 
-    def __init__(self, graph: Graph):
-        self._graph = graph
+    def __init__(self, graph: Graph, axes: BatchAxes):
+        self._graph, self._axes = graph, axes
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Compute `CHUNK` images at a time."""
+        """Compute `CHUNK` images at a time, or all at once where the graph mixes them."""
         count = len(next(iter(feeds.values())))
+        if not self._axes.apart or count <= CHUNK:
+            return reference.run(self._graph, feeds)
         parts = [
             reference.run(self._graph, {name: array[i : i + CHUNK] for name, array in feeds.items()})
             for i in range(0, count, CHUNK)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {
+            name: first if self._axes.axes[name] is None else np.concatenate([part[name] for part in parts])
+            for name, first in parts[0].items()
+        }
 
 
 class Network:
@@ -107,7 +113,7 @@ class Network:
     @cached_property
     def _made_engine(self) -> Engine:
         if self.engine == "reference":
-            return ReferenceEngine(self._computed)
+            return ReferenceEngine(self._computed, self._batch_axes)
         from refnet import fast  # numba takes a third of a second to import
 
         return fast.compile(self._computed, threads=self._threads, memory=self._memory, cache=self._cache)
@@ -152,16 +158,18 @@ class Network:
 
     @cached_property
     def fixed_batch(self) -> int | None:
-        """How many images the model computes at a time, where it can only do one number of them; None elsewhere."""
-        declared = self.graph.inputs[0].shape
-        one = declared[0] or 1
-        extents = tuple(extent or SIDE for extent in declared[1:])
-        try:
-            known = infer(self.graph, {self.contract.name: (one + 1, *extents)})
-        except ModelError:
-            return one
-        free = all(known[tensor.name].shape[:1] == (one + 1,) for tensor in self.graph.outputs)
-        return None if free else one
+        """How many images to compute at a time where the model mixes those of a batch; None where it does not matter.
+
+        The declared number; 1 where the file leaves it open: then any may be given, and the result depends on all of
+        them.
+        """
+        return None if self._batch_axes.apart else self.graph.inputs[0].shape[0] or 1
+
+    @cached_property
+    def _batch_axes(self) -> BatchAxes:
+        """Where the images lie in each tensor that is computed."""
+        shape = tuple(extent or SIDE for extent in self.contract.shape)
+        return batch_axes(self._computed, {self.contract.name: shape})
 
     def run(self, images: Array) -> dict[str, Array]:
         """Compute every output, by name; images as in `__call__`."""
@@ -288,7 +296,7 @@ class Network:
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise InputError("images hold NaN or infinite values; expected finite numbers")
-        if self.fixed_batch not in (None, len(x)):
+        if self.graph.inputs[0].shape[0] is not None and self.fixed_batch not in (None, len(x)):
             raise ShapeError(
                 f"there are {len(x)} images; the model computes {self.fixed_batch} at a time, because a tensor in it "
                 "mixes the batch with other axes"

@@ -25,7 +25,7 @@ def write_ncnn(graph: Graph, param: Path, weights: Path) -> None:
     """Write both files for a graph with one image as its input."""
     (image,) = graph.inputs
     shape = tuple(int(extent or 0) for extent in image.shape[1:])
-    text = _Text(simplify(graph, {image.name: (1, *shape)}))
+    text = _Text(simplify(graph, {image.name: (2, *shape)}))
     text.layer("Input", image.name, [], image.name, {0: shape[2], 1: shape[1], 2: shape[0]})
     constant = constant_names(text.graph)
     for node in text.graph.nodes:

@@ -12,9 +12,11 @@ from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
 from refnet.fast.target import COMPILED, say_what_is_slow
 from refnet.fast.team import Team, usable_cores
-from refnet.graph import Graph
+from refnet.fast.whole import WholeEngine
+from refnet.graph import Graph, Shape
+from refnet.ops.batch_analysis import batch_axes
 
-__all__ = ["Engine", "compile", "nothing_kept"]
+__all__ = ["Engine", "WholeEngine", "compile", "nothing_kept"]
 
 
 def compile(
@@ -23,13 +25,15 @@ def compile(
     threads: int | None = None,
     memory: Literal["default", "low"] = "default",
     cache: bool = False,
-) -> Engine:
+) -> Engine | WholeEngine:
     """Make a network ready to run: simplify it, choose kernels, pack its weights.
 
     Parameters
     ----------
     graph : Graph
-        Extents of its inputs, but for the first, must be fixed.
+        Extents of its inputs, but for the first, must be fixed. Where it keeps the images of a batch apart, any number
+        of them may be given, whatever the file declares. Where it mixes them it is computed in one piece: for the
+        declared number, or for any where the file leaves that open.
     threads : int, optional
         As many as there are usable cores. Always one where numba is told not to compile (NUMBA_DISABLE_JIT): then the
         kernels run as plain Python, with the same bits.
@@ -46,7 +50,7 @@ def compile(
         If an input's size is left open.
     """
     say_what_is_slow()
-    shapes = {}
+    shapes: dict[str, Shape] = {}
     for tensor in graph.inputs:
         if None in tensor.shape[1:]:
             raise UsageError(
@@ -56,4 +60,6 @@ def compile(
     team = Team(usable_cores() if threads is None else threads)
     if not COMPILED:  # ranks that wait for each other in Python would only wait
         team = Team(1)
-    return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)
+    if batch_axes(graph, shapes).apart:
+        return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)
+    return WholeEngine(graph, team, low_memory=memory == "low", cache=cache)

@@ -7,11 +7,11 @@ images that go through together, and what follows a sum (bias, PReLU, residual).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refnet.fast.draft import Draft, Generic
+from refnet.fast.draft import FLOAT_BYTES, Draft, Generic
 from refnet.fast.kernels import tiles
 from refnet.fast.kernels.driver import Kernel
 from refnet.fast.kernels.register_block import PANEL
@@ -20,7 +20,6 @@ from refnet.fast.steps import Step
 from refnet.graph import Shape
 from refnet.ops.inference import flops as node_flops
 
-FLOAT_BYTES = 4
 BALANCE = 5  # FLOP in the time of one byte: a core of the AVX-512 machine that the kernels were made on
 
 
@@ -40,6 +39,9 @@ class Cost:
         What is read and written: inputs, residual, outputs, each once.
     together : int
         How many images go through at a time.
+    kept_bytes : int
+        Of the arena, that stay longer than their own readers need them because the result of a node may be a view of
+        them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Cost:
     weight_bytes: int
     activation_bytes: int
     together: int
+    kept_bytes: int = 0
 
     @property
     def bytes(self) -> int:
@@ -57,9 +60,12 @@ class Cost:
         return self.weight_bytes + self.activation_bytes
 
 
-def costs_of(draft: Draft) -> tuple[Cost, ...]:
-    """One a piece of work, in the order in which the plan runs them."""
-    return tuple(_of_step(work) if isinstance(work, Step) else _of_node(draft, work) for work in draft.work)
+def costs_of(draft: Draft, kept: Mapping[int, int]) -> tuple[Cost, ...]:
+    """One a piece of work, in the order in which the plan runs them; `kept` is of `keep_what_is_shown`."""
+    return tuple(
+        _of_step(work) if isinstance(work, Step) else _of_node(draft, work, kept[n])
+        for n, work in enumerate(draft.work)
+    )
 
 
 def expected_shares(costs: Sequence[Cost]) -> list[float]:
@@ -81,7 +87,8 @@ def table_of(costs: Sequence[Cost]) -> list[str]:
         shape = "x".join(str(extent) for extent in cost.output)
         counted = [f"{flops / 1e9:.4f}" for flops in (cost.direct_flops, cost.executed_flops)]
         moved = [f"{size / 1e6:.2f} MB" for size in (cost.weight_bytes, cost.activation_bytes)]
-        lines.append((cost.name, cost.kernel, shape, *counted, *moved, f"{share:.1%}", str(cost.together)))
+        kernel = cost.kernel + (f", keeps {cost.kept_bytes / 1e6:.2f} MB as a view" if cost.kept_bytes else "")
+        lines.append((cost.name, kernel, shape, *counted, *moved, f"{share:.1%}", str(cost.together)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return [
         "  ".join(
@@ -98,14 +105,14 @@ def _of_step(step: Step) -> Cost:
     return Cost(name, kernel, output, step.flops, _executed(step), step.weight_bytes, step.activation_bytes, step.group)
 
 
-def _of_node(draft: Draft, work: Generic) -> Cost:
+def _of_node(draft: Draft, work: Generic, kept_bytes: int) -> Cost:
     node, known = work.node, draft.known
     output, flops = known[node.output].shape, node_flops(node, known)
     sizes = {name: FLOAT_BYTES * math.prod(known[name].shape) for name in (*node.inputs, node.output) if name}
     weights = sum(size for name, size in sizes.items() if name in draft.constant)
     return Cost(
         node.name, f"definition of {node.op}", output[1:], flops, flops,
-        weights, sum(sizes.values()) - weights, draft.capacity,
+        weights, sum(sizes.values()) - weights, draft.capacity, kept_bytes,
     )  # fmt: skip
 
 

@@ -15,8 +15,10 @@ from refnet.fast.simplify import constant_names
 from refnet.fast.steps import GROUP_BYTES, Step, choose_kernel, divide_winograd
 from refnet.fast.storage import NO_BORDER, PIXEL, Border, Layout, Storage
 from refnet.graph import Array, Graph, Node, Shape
+from refnet.ops.inference import integer_tensors
 from refnet.ops.operator import Known
 
+FLOAT_BYTES = 4
 _PIXEL_KERNELS = {"MaxPool": Kernel.MAX_POOL, "Resize": Kernel.ENLARGE, "Add": Kernel.ADD}
 
 
@@ -30,10 +32,30 @@ class Generic:
 
 
 class Draft:
-    """The work so far, and where each tensor is."""
+    """The work so far, and where each tensor is.
 
-    def __init__(self, graph: Graph, known: Mapping[str, Known], capacity: int, threads: int, low_memory: bool) -> None:
-        self.graph, self.known, self.constant = graph, known, constant_names(graph)
+    Attributes
+    ----------
+    by_image : names
+        Of the tensors that have a row an image.
+    rows : names
+        Of those among them that kernels can compute, because they hold floats and are not empty. Only these lie in the
+        arena; all other tensors are values that nodes hand to nodes.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        known: Mapping[str, Known],
+        by_image: frozenset[str],
+        *,
+        capacity: int,
+        threads: int,
+        low_memory: bool,
+    ) -> None:
+        self.graph, self.known, self.by_image, self.constant = graph, known, by_image, constant_names(graph)
+        floats = by_image - integer_tensors(graph)
+        self.rows = frozenset(name for name in floats if math.prod(known[name].shape))
         self.capacity, self.threads, self.low_memory = capacity, threads, low_memory
         self.work: list[Step | Generic] = []
         self.storages: dict[str, list[Storage]] = {}
@@ -43,7 +65,8 @@ class Draft:
         self.packing: list[tuple[int, int, Callable[[Array], None]]] = []
         self.weights_size = 0
         for tensor in graph.inputs:
-            self._store(tensor.name, Layout(self._shape(tensor.name)))
+            if tensor.name in self.rows:
+                self._store(tensor.name, Layout(self._shape(tensor.name))).first = -1
 
     def expect(self, layers: Sequence[Layer]) -> None:
         """See which borders the readers of each tensor need, so that its maker can leave them."""
@@ -190,9 +213,8 @@ class Draft:
             layout = Layout((*shape, 1, 1), side_by_side, border)
         else:
             layout = Layout(shape, side_by_side, border)
-        if side_by_side == 1:
-            source = next(iter(self.storages.get(name, [])), None) or self._need(name, WIDTH)
-            return self._convert(name, Kernel.WRITE_IMAGES, source, layout)
+        if side_by_side == 1:  # kernels write, and the scaling of an input leaves, sixteen channels side by side
+            return self._convert(name, Kernel.WRITE_IMAGES, self._need(name, WIDTH), layout)
         if not exact:
             layout = Layout(layout.shape, side_by_side, self.borders.get(name, border))
         scaling = self.inputs.get(name)
@@ -211,7 +233,7 @@ class Draft:
         shape = layout.shape if len(layout.shape) == 3 else (*layout.shape, 1, 1)
         channels = shape[0]
         scale = scaling.scale if scaling else np.ones(channels)
-        shift = scaling.shift if scaling else np.zeros(channels)
+        shift = scaling.shift if scaling else np.full(channels, -0.0)  # x + -0 is x, minus zero included
         target = self._store(name, layout)
         fields = {"channels": channels, "height": shape[1], "width": shape[2], "stride_across": layout.side_by_side}
         step = Step(f"{name}:layout", kernel, {"x": (source, NO_BORDER), "y": (target, NO_BORDER)}, fields)
@@ -257,3 +279,34 @@ class Draft:
         for at, count, fill in sorted(self.packing, key=lambda item: -item[1]):
             fill(weights[at : at + count])
         return weights
+
+
+def keep_what_is_shown(draft: Draft) -> dict[int, int]:
+    """Let a place in the arena live as long as a value is read that may be a view of it.
+
+    A node that runs by its definition may return a view of what it is given (Transpose, Reshape, Slice, Identity ...),
+    so every such value is taken for one: what lies under it, and under what it was made from, stays until the value's
+    last reader. That costs memory where a place could have been reused, and never a copy.
+
+    Returns
+    -------
+    {number of a piece of work: bytes for one image that stay longer because of the value it makes}
+    """
+    end = len(draft.work)
+    last_read = {tensor.name: end for tensor in draft.graph.outputs if tensor.name not in draft.rows}
+    for n, work in enumerate(draft.work):
+        if isinstance(work, Generic):
+            last_read |= {name: max(n, last_read.get(name, n)) for name in work.node.inputs if name not in work.reads}
+    under: dict[str, list[Storage]] = {}
+    kept: dict[int, int] = {}
+    for n, work in enumerate(draft.work):
+        if isinstance(work, Generic):
+            values = [name for name in work.node.inputs if name not in work.reads]
+            shown = [*work.reads.values(), *(storage for name in values for storage in under.get(name, []))]
+            under[work.node.output] = shown
+            until = last_read.get(work.node.output, n)
+            longer = [storage for storage in shown if storage.last < until]
+            kept[n] = sum(FLOAT_BYTES * storage.layout.image for storage in longer)
+            for storage in longer:
+                storage.last = until
+    return kept

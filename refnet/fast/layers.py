@@ -5,7 +5,8 @@ second copy of all weights ever exists, and each weight is rounded once. A node 
 `Node` and is run by its definition in `refnet.ops`, in float32.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -109,7 +110,7 @@ class PixelLayer:
 Layer = ConvLayer | DenseLayer | InputLayer | PixelLayer | Node
 
 
-def layers_of(graph: Graph, known: Mapping[str, Known]) -> tuple[Layer, ...]:
+def layers_of(graph: Graph, known: Mapping[str, Known], rows: frozenset[str]) -> tuple[Layer, ...]:
     """Tell what is to be run, in order.
 
     Parameters
@@ -118,36 +119,63 @@ def layers_of(graph: Graph, known: Mapping[str, Known]) -> tuple[Layer, ...]:
         As `simplify` leaves it.
     known : {tensor: Known}
         What `infer` says of it.
+    rows : names
+        Of the tensors that hold floats, one row an image: kernels read and write no others.
     """
-    return tuple(_layers(graph, known))
+    return tuple(_layers(graph, known, rows))
 
 
-def _layers(graph: Graph, known: Mapping[str, Known]) -> Iterator[Layer]:
+def _layers(graph: Graph, known: Mapping[str, Known], rows: frozenset[str]) -> Iterator[Layer]:
     inputs, constant = {tensor.name for tensor in graph.inputs}, constant_names(graph)
     made_by, read_by = makers(graph), sole_readers(graph)
+
+    def dense_input(node: Node) -> str:
+        """What a fully connected layer reads, past a Flatten that only it reads; empty where a node is none."""
+        x = node.inputs[0]
+        if node.op != "Gemm" or not _is_dense(node, known, constant) or not rows >= {x, node.output}:
+            return ""
+        flatten = made_by.get(x)
+        if flatten is not None and flatten.op == "Flatten" and x in read_by:
+            whole = flatten.attributes["axis"] == 1 and len(known[flatten.inputs[0]].shape) == 4
+            return flatten.inputs[0] if whole and flatten.inputs[0] in rows else x
+        return x
+
+    absorbed = {node.inputs[0] for node in graph.nodes if dense_input(node) not in ("", node.inputs[0])}
     for item in fuse(graph, known):
         if isinstance(item, FusedConv):
-            yield from _conv(graph, item, known)
-        elif item.op == "Gemm" and _is_dense(item, constant):
-            x = made_by.get(item.inputs[0])
-            absorbed = x is not None and _is_absorbed(x, read_by, constant)
-            yield _dense(graph, item, x.inputs[0] if x and absorbed else item.inputs[0], known)
-        elif _is_absorbed(item, read_by, constant):
+            yield from _conv(graph, item, known, rows)
+        elif item.output in absorbed:
             continue
-        elif item.inputs[0] in inputs and len(known[item.output].shape) == 4 and (scaling := scaling_of(graph, item)):
+        elif x := dense_input(item):
+            yield _dense(graph, item, x, known)
+        elif _reads_image(item, rows & inputs, known) and (scaling := scaling_of(graph, item)):
             yield InputLayer(item.name, item.inputs[0], item.output, scaling.scale, scaling.shift)
+        elif rows_only(item, rows, constant) and (layer := _pixels(graph, item, known, constant)):
+            yield layer
         else:
-            yield _pixels(graph, item, known, constant) or item
+            yield item
 
 
-def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known]) -> Iterator[Layer]:
+def rows_only(node: Node, rows: frozenset[str], constant: Collection[str]) -> bool:
+    """Whether a node makes rows of rows and of constants."""
+    return node.output in rows and all(name in rows or name in constant for name in node.inputs if name)
+
+
+def _reads_image(node: Node, images: Collection[str], known: Mapping[str, Known]) -> bool:
+    """Whether a node's first input is a graph input of images."""
+    return bool(node.inputs) and node.inputs[0] in images and len(known[node.output].shape) == 4
+
+
+def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known], rows: frozenset[str]) -> Iterator[Layer]:
     """The fused convolution, or the nodes it was made of if there is no kernel for it."""
+    tensors = {fused.conv.inputs[0], fused.output, fused.residual, fused.second} - {""}
     node, attributes = fused.conv, cast(Mapping[str, Any], fused.conv.attributes)
     x, weight, *_ = node.inputs
     shape, groups = known[weight].shape, attributes["groups"]
     depthwise = groups == shape[0] == known[x].shape[1] > 1
     across = (1, 2) if groups == 1 else (attributes["stride"][1],)
-    if (groups == 1 or depthwise) and attributes["dilation"] == (1, 1) and attributes["stride"][1] in across:
+    plain = (groups == 1 or depthwise) and attributes["dilation"] == (1, 1) and attributes["stride"][1] in across
+    if plain and rows >= tensors:
         after = epilogue(graph, fused, known)
         yield ConvLayer(
             name=node.name,
@@ -199,18 +227,11 @@ def _pixels(graph: Graph, node: Node, known: Mapping[str, Known], constant: froz
     return None
 
 
-def _is_dense(node: Node, constant: frozenset[str]) -> bool:
-    """Whether a Gemm is rows by constant weights."""
+def _is_dense(node: Node, known: Mapping[str, Known], constant: frozenset[str]) -> bool:
+    """Whether a Gemm is rows by constant weights, plus one number an output or one for all."""
     plain = node.attributes["alpha"] == node.attributes["beta"] == 1.0 and not node.attributes["trans_a"]
-    return plain and node.inputs[0] not in constant and constant.issuperset(filter(None, node.inputs[1:]))
-
-
-def _is_absorbed(node: Node, read_by: Mapping[str, Node], constant: frozenset[str]) -> bool:
-    """Whether a node only flattens images for one fully connected layer."""
-    if node.op != "Flatten" or node.attributes["axis"] != 1:
-        return False
-    reader = read_by.get(node.output)
-    return reader is not None and reader.op == "Gemm" and _is_dense(reader, constant)
+    bias = known[node.inputs[2]].shape if len(node.inputs) > 2 and node.inputs[2] else ()
+    return plain and math.prod(bias[:-1]) == 1 and constant.issuperset(filter(None, node.inputs[1:]))
 
 
 def _dense(graph: Graph, node: Node, x: str, known: Mapping[str, Known]) -> DenseLayer:

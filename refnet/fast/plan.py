@@ -8,16 +8,15 @@ Reads no images and computes nothing but packed weights.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from refnet.errors import ModelError
 from refnet.fast import pack
 from refnet.fast.costs import Cost, costs_of, table_of
-from refnet.fast.draft import Draft, Generic
+from refnet.fast.draft import Draft, Generic, keep_what_is_shown
 from refnet.fast.kernels.step import STEP
 from refnet.fast.lanes import WIDTH
 from refnet.fast.layers import layers_of
@@ -25,11 +24,11 @@ from refnet.fast.simplify import constant_names, evaluate, simplify
 from refnet.fast.steps import CAPACITY, Step, write_row
 from refnet.fast.storage import Storage, allocate
 from refnet.fast.weights_cache import PackedWeights, graph_digest, packed_weights, weights_key
-from refnet.graph import Array, Graph, Shape
+from refnet.graph import Array, Graph, Shape, Tensor
+from refnet.ops.batch_analysis import batch_axes
 from refnet.ops.inference import infer
-from refnet.ops.operator import Known
 
-__all__ = ["CAPACITY", "Compiled", "Generic", "Plan", "make_plan"]
+__all__ = ["CAPACITY", "Compiled", "Generic", "Plan", "make_plan", "make_whole_plan"]
 
 PART_BYTES = 32 << 20  # of weights that a part reads where memory is low
 
@@ -60,12 +59,21 @@ class Plan:
     arena_size : int
         Values that a workspace needs.
     inputs, outputs : {tensor: Storage}
-        In plain order, for up to `CAPACITY` images.
+        In plain order, for up to `capacity` images.
+    input_shapes : {graph input: shape}
+        None stands for the number of images.
+    value_inputs : {tensor: Tensor}
+        Graph inputs that are handed to nodes as they are: integers, and what has no row an image.
+    value_outputs : names
+        Outputs that nodes make and that have a row an image, such as integers.
     whole_outputs : names
-        Outputs that are no row an image, given as they are.
+        Outputs that have not, given as they are.
     constants : {tensor: array}
         What generic nodes read, and outputs among them.
     capacity : int
+        How many images a workspace holds.
+    batch : int or None
+        How many there must be, where the graph mixes the images of a batch; None where any number will do.
     costs : what each piece of work costs, in order; the plan prints itself as a table of them
     """
 
@@ -75,9 +83,13 @@ class Plan:
     arena_size: int
     inputs: Mapping[str, Storage]
     outputs: Mapping[str, Storage]
+    input_shapes: Mapping[str, tuple[int | None, ...]]
+    value_inputs: Mapping[str, Tensor]
+    value_outputs: tuple[str, ...]
     whole_outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     capacity: int
+    batch: int | None
     weights_resident: bool
     costs: tuple[Cost, ...]
 
@@ -93,11 +105,12 @@ class Plan:
 def make_plan(
     graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_memory: bool = False, cache: bool = False
 ) -> Plan:
-    """Decide how to run a graph.
+    """Decide how to run a graph that keeps images apart, for any number of them.
 
     Parameters
     ----------
     graph : Graph
+        For which `batch_axes` says so.
     shapes : {graph input: shape of one image, without N}
     threads : int
     low_memory : bool
@@ -110,49 +123,73 @@ def make_plan(
     ModelError, UnsupportedModelError
         If the graph does not fit itself or the images.
     """
+    ranked = {tensor.name for tensor in graph.inputs if tensor.shape}
+
+    def of(images: int) -> dict[str, Shape]:
+        return {name: (images, *shape) if name in ranked else () for name, shape in shapes.items()}
+
+    def draft() -> Draft:
+        simple = simplify(graph, of(2))
+        known, axes = infer(simple, of(1)), batch_axes(simple, shapes).axes
+        by_image = frozenset(name for name, axis in axes.items() if axis == 0)
+        return Draft(simple, known, by_image, capacity=CAPACITY, threads=threads, low_memory=low_memory)
+
+    return _planned(graph, draft, None, cache=cache)
+
+
+def make_whole_plan(
+    graph: Graph, shapes: Mapping[str, Shape], *, threads: int, low_memory: bool = False, cache: bool = False
+) -> Plan:
+    """Decide how to run a graph in one piece, for inputs of just these shapes, N included.
+
+    Kernels compute tensors of as many rows as the first input has; everything else runs by its definition. Arguments
+    and errors otherwise as in `make_plan`.
+    """
+    batch = next((shape[0] for shape in shapes.values() if shape), 1)
+
+    def draft() -> Draft:
+        simple = simplify(graph, shapes)
+        known = infer(simple, shapes)
+        as_many = {name for name, found in known.items() if found.shape[:1] == (batch,)} - constant_names(simple)
+        return Draft(simple, known, frozenset(as_many), capacity=batch, threads=threads, low_memory=low_memory)
+
+    return _planned(graph, draft, batch, cache=cache)
+
+
+def _planned(graph: Graph, begin: Callable[[], Draft], batch: int | None, *, cache: bool) -> Plan:
+    """The plan that follows from a draft without work in it."""
     with ThreadPoolExecutor(1) as beside:  # the digest takes as long as the planning, and no Python
         digest = beside.submit(graph_digest, graph) if cache else None
-        simple = simplify(graph, {name: (1, *shape) for name, shape in shapes.items()})
-        known = infer(simple, {name: (1, *shape) for name, shape in shapes.items()})
-        draft = Draft(simple, known, _capacity(simple, known, shapes), threads, low_memory)
-        layers = layers_of(simple, known)
+        draft = begin()
+        layers = layers_of(draft.graph, draft.known, draft.rows)
         draft.expect(layers)
         for layer in layers:
             draft.add(layer)
-        return _finished(draft, shapes, digest)
+        return _finished(draft, batch, digest)
 
 
-def _capacity(graph: Graph, known: Mapping[str, Known], shapes: Mapping[str, Shape]) -> int:
-    """How many images can go through together: one, where a graph is made for one."""
-    try:
-        two = infer(graph, {name: (2, *shape) for name, shape in shapes.items()})
-    except ModelError:
-        return 1
-    made = [tensor.name for tensor in graph.outputs if tensor.name not in constant_names(graph)]
-    grown = all(two[name].shape == (2, *known[name].shape[1:]) for name in made)
-    return CAPACITY if grown else 1
-
-
-def _key(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | None) -> str | None:
+def _key(draft: Draft, digest: Future[str] | None) -> str | None:
     """What packed weights follow from: the graph, and where each layer's lie; None if none are to be kept."""
+    shapes = sorted((tensor.name, draft.known[tensor.name].shape) for tensor in draft.graph.inputs)
     places = [(at, size) for at, size, _ in draft.packing]
-    return weights_key(digest.result(), sorted(shapes.items()), draft.low_memory, places) if digest else None
+    return weights_key(digest.result(), shapes, draft.low_memory, places) if digest else None
 
 
-def _finished(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | None) -> Plan:
+def _finished(draft: Draft, batch: int | None, digest: Future[str] | None) -> Plan:
     """Lay out tensors and scratch, pack the weights or find those of the graph of this digest, write the table."""
     names = [tensor.name for tensor in draft.graph.outputs]
-    whole = {name for name in names if _is_whole(draft, name)}
-    outputs = {name: draft.output(name) for name in names if name not in whole}
-    inputs = {name: draft.storages[name][0] for name in shapes}
+    outputs = {name: draft.output(name) for name in names if name in draft.rows}
+    values = [name for name in names if name not in outputs]
+    value_outputs = tuple(name for name in values if batch is None and name in draft.by_image)
+    whole_outputs = tuple(name for name in values if name not in value_outputs)
+    inputs = {tensor.name: draft.storages[tensor.name][0] for tensor in draft.graph.inputs if tensor.name in draft.rows}
     for storage in (*inputs.values(), *outputs.values()):
         storage.whole = True
-    for storage in inputs.values():
-        storage.first = -1
     for storage in outputs.values():
         storage.last = len(draft.work)
     segments = _segments(draft)
     _settle(draft, segments)
+    kept = keep_what_is_shown(draft)
     storages = [storage for kept in draft.storages.values() for storage in kept]
     size = allocate(storages)
     steps = [work for work in draft.work if isinstance(work, Step)]
@@ -164,25 +201,31 @@ def _finished(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | N
         write_row(row, step, shared_at, private_at, private)
     generic = [work for work in draft.work if isinstance(work, Generic)]
     read = {name for work in generic for name in work.node.inputs if name in draft.constant}
-    read |= whole & draft.constant
+    read |= draft.constant.intersection(whole_outputs)
     return Plan(
         parts=_parts(draft, segments),
         steps=table,
-        packed=packed_weights(_key(draft, shapes, digest), draft.packed),
+        packed=packed_weights(_key(draft, digest), draft.packed),
         arena_size=private_at + draft.threads * private + WIDTH,
         inputs=inputs,
         outputs=outputs,
-        whole_outputs=tuple(sorted(whole)),
+        input_shapes={
+            tensor.name: _input_shape(draft.known[tensor.name].shape, batch) for tensor in draft.graph.inputs
+        },
+        value_inputs={tensor.name: tensor for tensor in draft.graph.inputs if tensor.name not in draft.rows},
+        value_outputs=value_outputs,
+        whole_outputs=whole_outputs,
         constants={name: _as_float32(evaluate(draft.graph, name)) for name in read},
         capacity=draft.capacity,
+        batch=batch,
         weights_resident=not draft.low_memory,
-        costs=costs_of(draft),
+        costs=costs_of(draft, kept),
     )
 
 
-def _is_whole(draft: Draft, name: str) -> bool:
-    """Whether an output is no row an image: it follows from weights alone, or mixes the batch with other axes."""
-    return name in draft.constant or draft.known[name].shape[:1] != (1,)
+def _input_shape(shape: Shape, batch: int | None) -> tuple[int | None, ...]:
+    """The shape with the number of images open, unless it is fixed."""
+    return (None, *shape[1:]) if batch is None and shape else shape
 
 
 def _segments(draft: Draft) -> list[tuple[int, int]]:
@@ -207,6 +250,9 @@ def _settle(draft: Draft, segments: list[tuple[int, int]]) -> None:
     for name, kept in draft.storages.items():
         for storage in kept:
             used = [n for n, work in enumerate(draft.work) if _uses(work, storage, name)]
+            if not used:  # an input that only the caller reads
+                storage.images = draft.capacity
+                continue
             first, last = used[0], used[-1]
             if segment_of[first] != segment_of[last] or any(isinstance(draft.work[n], Generic) for n in used):
                 storage.whole = True
@@ -239,7 +285,8 @@ def _parts(draft: Draft, segments: list[tuple[int, int]]) -> tuple[Compiled | Ge
         work = draft.work[first]
         if isinstance(work, Generic):
             finish()
-            parts.append(Generic(work.node, work.reads, next(iter(draft.storages.get(work.node.output, [])), None)))
+            made = draft.storages.get(work.node.output, [])
+            parts.append(Generic(work.node, work.reads, next(iter(made), None)))
             continue
         steps = [step for step in draft.work[first:last] if isinstance(step, Step)]
         if sum(step.weight_bytes for step in read + steps) > limit:

@@ -18,6 +18,7 @@ from refnet.fast.kernels.driver import drive
 from refnet.fast.kernels.step import STEP
 from refnet.fast.plan import CAPACITY, Compiled, Plan
 from refnet.fast.run import Engine, compute_node, view
+from refnet.fast.whole import WholeEngine
 from refnet.graph import Array
 
 _ROLES = ("x", "y", "residual", "second")
@@ -62,12 +63,12 @@ class _Call:
     images: int
 
 
-def profile(engine: Engine, feeds: Mapping[str, Array], *, passes: int = 9) -> Profile:
+def profile(engine: Engine | WholeEngine, feeds: Mapping[str, Array], *, passes: int = 9) -> Profile:
     """Time every piece of work.
 
     Parameters
     ----------
-    engine : Engine
+    engine : Engine or WholeEngine
         No other thread may use it meanwhile.
     feeds : {graph input: (N, ...)}
         Of N images so many are used as the engine computes at once.
@@ -95,7 +96,7 @@ def profile(engine: Engine, feeds: Mapping[str, Array], *, passes: int = 9) -> P
     return Profile(plan.costs, ranks * each, threads, apart, tuple(medians), statistics.median(whole), float(overhead))
 
 
-def _apart(engine: Engine, images: Mapping[str, Array], each: int) -> Callable[[], Array]:
+def _apart(engine: Engine | WholeEngine, images: Mapping[str, Array], each: int) -> Callable[[], Array]:
     """A pass in which every rank computes images of its own: seconds of each row, the mean of the ranks."""
     plan, team = engine.plan, engine.team
     arenas = [pack.zeros(plan.arena_size) for _ in range(team.threads)]
@@ -115,7 +116,7 @@ def _apart(engine: Engine, images: Mapping[str, Array], each: int) -> Callable[[
     return run_pass
 
 
-def _together(engine: Engine, images: Mapping[str, Array], count: int) -> Callable[[], Array]:
+def _together(engine: Engine | WholeEngine, images: Mapping[str, Array], count: int) -> Callable[[], Array]:
     """A pass in which all ranks share every step: seconds of each row, as the first rank sees them."""
     plan, team = engine.plan, engine.team
     arena, current = pack.zeros(plan.arena_size), np.zeros(team.threads, dtype=STEP)

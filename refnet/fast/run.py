@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from refnet.fast.kernels.step import STEP
 from refnet.fast.plan import Compiled, Generic, Plan
 from refnet.fast.storage import Storage
 from refnet.fast.team import Team
-from refnet.graph import Array
+from refnet.graph import Array, Tensor
 from refnet.ops import OPERATORS
 
 
 class Engine:
-    """A network ready to run.
+    """A network ready to run, for any number of images, or for one where they are mixed (`Plan.batch`).
 
     Outputs are a function of one image and of the weights: the same bits in any batch, at any place in it, with any
     number of threads. Any number of Python threads may call `run`; the calls take turns. Memory for activations is
@@ -47,11 +48,12 @@ class Engine:
         Parameters
         ----------
         feeds : {graph input: (N, ...)}
-            Any N, the same for all; numbers of any kind, converted to float32.
+            Any N, the same for all; numbers of any kind, converted to float32 where the model declares floats.
 
         Returns
         -------
-        {graph output: (N, ...) float32}
+        {graph output: array}
+            (N, ...) float32; what follows from the model alone as it is, integers in their own dtype.
 
         Raises
         ------
@@ -60,28 +62,33 @@ class Engine:
         ShapeError
             If an array is not of the size that the plan was made for.
         """
-        images = {name: self._checked(name, feeds) for name in self.plan.inputs}
-        if unknown := sorted(set(feeds) - set(images)):
-            raise UsageError(f"inputs {unknown} are unknown; expected {sorted(images)}")
-        counts = {len(array) for array in images.values()}
-        if len(counts) != 1:
+        plan = self.plan
+        if unknown := sorted(set(feeds) - plan.inputs.keys() - plan.value_inputs.keys()):
+            raise UsageError(f"inputs {unknown} are unknown; expected {self._names}")
+        images = {name: self._checked(name, feeds) for name in self._names}
+        counts = {len(array) for name, array in images.items() if name in plan.inputs or self._has_rows(name)}
+        if len(counts) > 1:
             raise ShapeError(f"inputs have {sorted(counts)} images; expected the same number in all")
-        count = counts.pop()
-        whole = set(self.plan.whole_outputs)
-        if count != 1 and whole - self.plan.constants.keys():
-            raise ShapeError(f"there are {count} images; outputs {sorted(whole)} are made of one")
+        count = plan.batch if plan.batch is not None else counts.pop() if counts else 1
         results = {
-            name: np.empty((count, *storage.layout.shape), dtype=np.float32)
-            for name, storage in self.plan.outputs.items()
+            name: np.empty((count, *storage.layout.shape), dtype=np.float32) for name, storage in plan.outputs.items()
         }
-        results |= {name: np.array(self.plan.constants[name]) for name in whole & self.plan.constants.keys()}
         with self._own_turn():
             for first, last, ranks in self._turns(count):
                 if ranks > 1:
                     self._run_apart(images, results, first, last)
                 else:
-                    self._run_together(images, results, first, last)
+                    self._run_together(images, results, first, last, count)
         return results
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """Of all inputs."""
+        return sorted((*self.plan.inputs, *self.plan.value_inputs))
+
+    def _has_rows(self, name: str) -> bool:
+        """Whether an input that is handed to nodes has a row an image."""
+        return self.plan.batch is None and bool(self.plan.value_inputs[name].shape)
 
     def _own_turn(self) -> threading.Lock:
         """The lock of this process: after a fork, the one that another thread may have held is forgotten."""
@@ -92,18 +99,24 @@ class Engine:
     def _checked(self, name: str, feeds: Mapping[str, Array]) -> Array:
         """An input of the right shape; its numbers become float32 when they are copied in, a few images at a time."""
         if name not in feeds:
-            raise UsageError(f"input {name!r} is missing; expected {sorted(self.plan.inputs)}")
-        shape = self.plan.inputs[name].layout.shape
+            raise UsageError(f"input {name!r} is missing; expected {self._names}")
         array = np.asarray(feeds[name])
-        if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-            wanted = ", ".join(str(extent) for extent in shape)
-            raise ShapeError(f"input {name!r} has shape {array.shape}; expected (N, {wanted})")
-        return array
+        shape = self.plan.input_shapes[name]
+        if array.ndim != len(shape) or any(
+            want not in (None, got) for want, got in zip(shape, array.shape, strict=True)
+        ):
+            wanted = ", ".join("N" if extent is None else str(extent) for extent in shape)
+            raise ShapeError(f"input {name!r} has shape {array.shape}; expected ({wanted})")
+        if name in self.plan.inputs:
+            return array
+        return _as_declared(self.plan.value_inputs[name], array)
 
     def _turns(self, count: int) -> list[tuple[int, int, int]]:
         """Which images are computed at a time, (first, last, how many ranks take a share of them alone)."""
         threads, capacity = self.team.threads, self.plan.capacity
         turns, first = [], 0
+        if self.plan.batch is not None:
+            return [(0, count, 1)]
         if threads > 1 and self._compiled_only:
             while count - first >= threads:
                 each = min((count - first) // threads, capacity)
@@ -134,9 +147,13 @@ class Engine:
 
         self.team.run(compute)
 
-    def _run_together(self, images: Mapping[str, Array], results: dict[str, Array], first: int, last: int) -> None:
+    def _run_together(
+        self, images: Mapping[str, Array], results: dict[str, Array], first: int, last: int, images_in_all: int
+    ) -> None:
         """All ranks share every layer."""
         arena, values = self._arenas[0], dict(self.plan.constants)
+        for name in self.plan.value_inputs:
+            values[name] = images[name][first:last] if self._has_rows(name) else images[name]
         threads, meeting = self.team.threads, self.team.meeting
         count = last - first
 
@@ -151,8 +168,12 @@ class Engine:
                 self.team.run(drive_part, part)
                 self._finish(part)
         self._copy_out(arena, results, first, last)
-        for name in set(self.plan.whole_outputs) - results.keys():
+        for name in self.plan.whole_outputs:
             results[name] = np.array(values[name])
+        for name in self.plan.value_outputs:
+            if name not in results:
+                results[name] = np.empty((images_in_all, *values[name].shape[1:]), dtype=values[name].dtype)
+            results[name][first:last] = values[name]
 
     def _drive(
         self, part: Compiled, arena: Array, current: Array, count: int, rank: int, ranks: int, meeting: Array
@@ -172,6 +193,18 @@ class Engine:
     def _copy_out(self, arena: Array, results: Mapping[str, Array], first: int, last: int) -> None:
         for name, storage in self.plan.outputs.items():
             results[name][first:last] = view(arena, storage, last - first)
+
+
+def _as_declared(tensor: Tensor, array: Array) -> Array:
+    """An input that is handed to nodes, in the dtype they compute in: float32, or the integers that the file declares."""
+    if tensor.dtype.startswith("float"):
+        return array.astype(np.float32, copy=False)
+    declared = array.astype(tensor.dtype, copy=False) if array.dtype.kind in "iub" else None
+    if declared is None or not np.array_equal(declared, array):
+        raise ShapeError(
+            f"input {tensor.name!r} has dtype {array.dtype}; expected {tensor.dtype}, as the model declares"
+        )
+    return declared
 
 
 def view(arena: Array, storage: Storage, count: int) -> Array:

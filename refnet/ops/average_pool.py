@@ -9,6 +9,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import first_axis
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.window import Pair, Quad, output_extents, pad_to_fit, taps
 
@@ -126,4 +127,5 @@ AVERAGE_POOL = Operator(
     (1, 1),
     {"kernel": REQUIRED, "stride": (1, 1), "padding": (0, 0, 0, 0), "ceil_mode": 0, "count_include_pad": 0},
     vjp=vjp,
+    batch_axis=first_axis,
 )

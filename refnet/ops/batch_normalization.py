@@ -8,6 +8,7 @@ import numpy as np
 
 from refnet.errors import ModelError, ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import first_axis
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import per_channel
 from refnet.ops.operator import REQUIRED, Known, Operator
@@ -77,5 +78,12 @@ def vjp(wrt: int, dy: Array, x: Array, gamma: Array, beta: Array, mean: Array, v
 
 
 BATCH_NORMALIZATION = Operator(
-    "BatchNormalization", batch_normalization, output_shape, per_element(2), (5, 5), {"epsilon": REQUIRED}, vjp=vjp
+    "BatchNormalization",
+    batch_normalization,
+    output_shape,
+    per_element(2),
+    (5, 5),
+    {"epsilon": REQUIRED},
+    vjp=vjp,
+    batch_axis=first_axis,
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.errors import UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient
 from refnet.ops.operator import REQUIRED, Known, Operator
@@ -47,4 +48,19 @@ def vjp(wrt: int, dy: Array, x: Array, *, to: str) -> Array:
     return dy
 
 
-CAST = Operator("Cast", cast, output_shape, free, (1, 1), {"to": REQUIRED}, vjp=vjp)
+def gives_integers(_: bool, *, to: str) -> bool:
+    """Unless to floats."""
+    return np.dtype(to).kind != "f"
+
+
+CAST = Operator(
+    "Cast",
+    cast,
+    output_shape,
+    free,
+    (1, 1),
+    {"to": REQUIRED},
+    vjp=vjp,
+    batch_axis=aligned,
+    gives_integers=gives_integers,
+)

@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import aligned
 from refnet.ops.operator import Known, Operator
 
 
@@ -54,4 +55,4 @@ def vjp(wrt: int, dy: Array, x: Array, low: Array | None = None, high: Array | N
     return np.asarray(np.where(held, dy, 0).sum()).reshape(() if bound is None else bound.shape)
 
 
-CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), vjp=vjp)
+CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), vjp=vjp, batch_axis=aligned)

@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import Tracked, aligned
 from refnet.ops.costs import free
 from refnet.ops.operator import ANY_NUMBER, REQUIRED, Known, Operator
 from refnet.ops.shapes import axis_index
@@ -39,4 +40,12 @@ def vjp(wrt: int, dy: Array, *arrays: Array, axis: int) -> Array:
     return dy[tuple(along)]
 
 
-CONCAT = Operator("Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED}, vjp=vjp)
+def batch_axis(y: Known, *arrays: Tracked, axis: int) -> int | None:
+    """That of the arrays, if it is not the one they are joined along."""
+    found = aligned(y, *arrays)
+    return None if found == axis_index(axis, len(y.shape)) else found
+
+
+CONCAT = Operator(
+    "Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED}, vjp=vjp, batch_axis=batch_axis
+)

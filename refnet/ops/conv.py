@@ -9,6 +9,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import first_axis
 from refnet.ops.cotangents import per_channel
 from refnet.ops.operator import Known, Operator
 from refnet.ops.window import Pair, Quad, output_extents, taps
@@ -161,4 +162,5 @@ CONV = Operator(
     (2, 3),
     {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1},
     vjp=vjp,
+    batch_axis=first_axis,
 )

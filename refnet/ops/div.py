@@ -3,6 +3,7 @@
 import numpy as np
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
@@ -31,4 +32,4 @@ def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
     return summed_to(dy / b, a.shape) if wrt == 0 else -summed_to(dy * a / (b * b), b.shape)
 
 
-DIV = Operator("Div", div, broadcast, per_element(1), (2, 2), vjp=vjp)
+DIV = Operator("Div", div, broadcast, per_element(1), (2, 2), vjp=vjp, batch_axis=aligned)

@@ -4,6 +4,7 @@ The ratio, the mask and training end at the reader.
 """
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import free
 from refnet.ops.cotangents import unchanged
 from refnet.ops.operator import Operator
@@ -21,4 +22,4 @@ def dropout(x: Array) -> Array:
     return x
 
 
-DROPOUT = Operator("Dropout", dropout, same, free, (1, 1), vjp=unchanged)
+DROPOUT = Operator("Dropout", dropout, same, free, (1, 1), vjp=unchanged, batch_axis=aligned)

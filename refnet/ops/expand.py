@@ -3,6 +3,7 @@
 import numpy as np
 
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import IMAGES, Tracked, aligned
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient, summed_to
 from refnet.ops.operator import Known, Operator
@@ -39,4 +40,13 @@ def vjp(wrt: int, dy: Array, x: Array, shape: Array) -> Array:
     return summed_to(dy, x.shape)
 
 
-EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), vjp=vjp)
+def batch_axis(y: Known, x: Tracked, shape: Tracked) -> int | None:
+    """That of x; of a constant that is repeated for every image, the axis of as many."""
+    if shape.axis is not None:
+        return None
+    if x.fixed:
+        return y.shape.index(IMAGES) if shape.counted and y.shape.count(IMAGES) == 1 else None
+    return aligned(y, x)
+
+
+EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), vjp=vjp, batch_axis=batch_axis)

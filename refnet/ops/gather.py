@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import Tracked
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient, put_back
 from refnet.ops.operator import Known, Operator
@@ -50,4 +51,14 @@ def vjp(wrt: int, dy: Array, x: Array, indices: Array, *, axis: int = 0) -> Arra
     return put_back(dy, x.shape[along], indices, along)
 
 
-GATHER = Operator("Gather", gather, output_shape, free, (2, 2), {"axis": 0}, vjp=vjp)
+def batch_axis(_: Known, x: Tracked, indices: Tracked, *, axis: int = 0) -> int | None:
+    """That of x or of the indices, if the other is the same for all images and x is not picked from along its own."""
+    along = axis_index(axis, len(x.known.shape))
+    if x.axis is None:
+        return along + indices.axis if x.fixed and indices.axis is not None else None
+    if x.axis == along or not indices.fixed:
+        return None
+    return x.axis if x.axis < along else x.axis + len(indices.known.shape) - 1
+
+
+GATHER = Operator("Gather", gather, output_shape, free, (2, 2), {"axis": 0}, vjp=vjp, batch_axis=batch_axis)

@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import Tracked, first_axis
 from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import refuse_unless_broadcastable
@@ -117,6 +118,18 @@ def vjp(
     return beta * summed_to(dy, () if c is None else c.shape)
 
 
+def batch_axis(_: Known, a: Tracked, *others: Tracked | None, trans_a: int = 0, **__: object) -> int | None:
+    """The rows of A, if B and c are the same for all images."""
+    return None if trans_a else first_axis(_, a, *others)
+
+
 GEMM = Operator(
-    "Gemm", gemm, output_shape, flops, (2, 3), {"alpha": 1.0, "beta": 1.0, "trans_a": 0, "trans_b": 0}, vjp=vjp
+    "Gemm",
+    gemm,
+    output_shape,
+    flops,
+    (2, 3),
+    {"alpha": 1.0, "beta": 1.0, "trans_a": 0, "trans_b": 0},
+    vjp=vjp,
+    batch_axis=batch_axis,
 )

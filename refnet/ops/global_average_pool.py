@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import first_axis
 from refnet.ops.operator import Known, Operator
 
 
@@ -46,4 +47,6 @@ def vjp(wrt: int, dy: Array, x: Array) -> Array:
     return np.broadcast_to(dy / math.prod(x.shape[2:]), x.shape)
 
 
-GLOBAL_AVERAGE_POOL = Operator("GlobalAveragePool", global_average_pool, output_shape, flops, (1, 1), vjp=vjp)
+GLOBAL_AVERAGE_POOL = Operator(
+    "GlobalAveragePool", global_average_pool, output_shape, flops, (1, 1), vjp=vjp, batch_axis=first_axis
+)

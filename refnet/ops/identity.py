@@ -1,6 +1,7 @@
 """The input itself: ONNX Identity, opset 1 to 25."""
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import free
 from refnet.ops.cotangents import unchanged
 from refnet.ops.operator import Operator
@@ -18,4 +19,4 @@ def identity(x: Array) -> Array:
     return x
 
 
-IDENTITY = Operator("Identity", identity, same, free, (1, 1), vjp=unchanged)
+IDENTITY = Operator("Identity", identity, same, free, (1, 1), vjp=unchanged, batch_axis=aligned)

@@ -76,6 +76,17 @@ def infer_node(node: Node, known: Mapping[str, Known]) -> Known:
         raise ModelError(f"node {node.name!r} ({node.op}): {error}") from error
 
 
+def integer_tensors(graph: Graph) -> frozenset[str]:
+    """Tell which tensors hold integers or truth values."""
+    names = {tensor.name for tensor in graph.inputs if not tensor.dtype.startswith("float")}
+    names |= {name for name, entry in entries(graph.constants).items() if entry.dtype.kind != "f"}
+    for node in graph.nodes:
+        rule, given = OPERATORS[node.op].gives_integers, [name in names for name in node.inputs]
+        if rule(*given, **node.attributes) if rule else given[0]:
+            names.add(node.output)
+    return frozenset(names)
+
+
 def flops(node: Node, known: Mapping[str, Known]) -> int:
     """Count what one node costs, in multiplications and additions, given what `infer` found."""
     inputs = [known[name] if name else None for name in node.inputs]

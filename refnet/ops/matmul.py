@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import Tracked, aligned
 from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Known, Operator
 
@@ -66,4 +67,13 @@ def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
     return summed_to(a.swapaxes(-1, -2) @ dy, b.shape)
 
 
-MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2), vjp=vjp)
+def batch_axis(y: Known, a: Tracked, b: Tracked) -> int | None:
+    """A leading axis of the stacks, as where they are added; the rows of a plain matrix times what is the same for all."""
+    rows = len(a.known.shape) == 2 and a.axis == 0
+    if rows:
+        return len(y.shape) - 2 if b.fixed else None
+    leading = all(given.axis is None or given.axis < len(given.known.shape) - 2 for given in (a, b))
+    return aligned(y, a, b) if leading else None
+
+
+MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2), vjp=vjp, batch_axis=batch_axis)

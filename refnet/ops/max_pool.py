@@ -9,6 +9,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import first_axis
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.window import Pair, Quad, output_extents, pad_to_fit, taps
 
@@ -116,4 +117,5 @@ MAX_POOL = Operator(
     (1, 1),
     {"kernel": REQUIRED, "stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "ceil_mode": 0},
     vjp=vjp,
+    batch_axis=first_axis,
 )

@@ -1,6 +1,7 @@
 """Multiplication, element by element: ONNX Mul, opset 7 to 14 (NumPy broadcasting)."""
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
@@ -23,4 +24,4 @@ def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
     return summed_to(dy * (b, a)[wrt], (a, b)[wrt].shape)
 
 
-MUL = Operator("Mul", mul, broadcast, per_element(1), (2, 2), vjp=vjp)
+MUL = Operator("Mul", mul, broadcast, per_element(1), (2, 2), vjp=vjp, batch_axis=aligned)

@@ -48,6 +48,11 @@ class Operator:
         One input at a time, because a gradient with respect to pixels must not pay for those of the weights. Raises
         UnsupportedModelError for an input that the result does not follow smoothly (indices, a shape). May return a
         view of dy, or one that is read-only. None where there is nothing to differentiate.
+    batch_axis : (Known of the output, *Tracked, **attributes) -> int or None, or None
+        Along which axis of the output the images of a batch lie, slice i made from image i alone; None where images may
+        be mixed. See `batch_axis` for the rules that operators share. An operator without a rule mixes them.
+    gives_integers : (*bool, **attributes) -> bool, or None
+        Whether the output holds integers or truth values, given which inputs do. None: as the first input does.
     """
 
     name: str
@@ -58,3 +63,5 @@ class Operator:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     reads_only_shapes: bool = False
     vjp: Callable[..., Array] | None = None
+    batch_axis: Callable[..., int | None] | None = None
+    gives_integers: Callable[..., bool] | None = None

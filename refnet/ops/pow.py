@@ -3,6 +3,7 @@
 import numpy as np
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
 from refnet.ops.operator import Operator
@@ -41,4 +42,4 @@ def vjp(wrt: int, dy: Array, x: Array, exponent: Array) -> Array:
     return summed_to(dy * np.power(x, power) * logarithm, exponent.shape)
 
 
-POW = Operator("Pow", pow, broadcast, per_element(1), (2, 2), vjp=vjp)
+POW = Operator("Pow", pow, broadcast, per_element(1), (2, 2), vjp=vjp, batch_axis=aligned)

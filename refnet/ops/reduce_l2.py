@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import beside_axes
 from refnet.ops.operator import Known, Operator
 from refnet.ops.reduction import output_shape, reduced_axes
 
@@ -40,4 +41,6 @@ def vjp(wrt: int, dy: Array, x: Array, *, axes: tuple[int, ...] = (), keepdims: 
     return dx
 
 
-REDUCE_L2 = Operator("ReduceL2", reduce_l2, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp)
+REDUCE_L2 = Operator(
+    "ReduceL2", reduce_l2, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp, batch_axis=beside_axes
+)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import beside_axes
 from refnet.ops.operator import Known, Operator
 from refnet.ops.reduction import output_shape, reduced_axes
 
@@ -39,4 +40,6 @@ def vjp(wrt: int, dy: Array, x: Array, *, axes: tuple[int, ...] = (), keepdims: 
     return np.broadcast_to(kept / math.prod(x.shape[axis] for axis in reduced), x.shape)
 
 
-REDUCE_MEAN = Operator("ReduceMean", reduce_mean, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp)
+REDUCE_MEAN = Operator(
+    "ReduceMean", reduce_mean, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp, batch_axis=beside_axes
+)

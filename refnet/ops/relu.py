@@ -3,6 +3,7 @@
 import numpy as np
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import same
@@ -25,4 +26,4 @@ def vjp(wrt: int, dy: Array, x: Array) -> Array:
     return np.where(x > 0, dy, 0)
 
 
-RELU = Operator("Relu", relu, same, per_element(1), (1, 1), vjp=vjp)
+RELU = Operator("Relu", relu, same, per_element(1), (1, 1), vjp=vjp, batch_axis=aligned)

@@ -4,6 +4,7 @@ import math
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import same_order
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
 from refnet.ops.operator import Known, Operator
@@ -54,4 +55,6 @@ def output_shape(x: Known, shape: Known, *, allow_zero: int = 0) -> Shape:
     return tuple(extents)
 
 
-RESHAPE = Operator("Reshape", reshape, output_shape, free, (2, 2), {"allow_zero": 0}, vjp=reshaped)
+RESHAPE = Operator(
+    "Reshape", reshape, output_shape, free, (2, 2), {"allow_zero": 0}, vjp=reshaped, batch_axis=same_order
+)

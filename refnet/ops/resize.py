@@ -9,6 +9,7 @@ import numpy as np
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import IMAGES, Tracked
 from refnet.ops.cotangents import no_gradient, put_back
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.shapes import integers
@@ -171,6 +172,17 @@ def _between(places: Array, n: int, like: Array, axis: int) -> tuple[Array, Arra
     return low, high, nearness
 
 
+def batch_axis(
+    y: Known, x: Tracked, scales: Tracked | None = None, sizes: Tracked | None = None, **_: object
+) -> int | None:
+    """That of x, if it keeps its extent."""
+    if x.axis is None or y.shape[x.axis] != IMAGES or (sizes is not None and sizes.axis is not None):
+        return None
+    if scales is None:
+        return x.axis
+    return x.axis if scales.fixed and scales.known.value is not None and scales.known.value[x.axis] == 1 else None
+
+
 RESIZE = Operator(
     "Resize",
     resize,
@@ -179,4 +191,5 @@ RESIZE = Operator(
     (1, 3),
     {"mode": REQUIRED, "coordinate_transformation": REQUIRED, "nearest_mode": "round_prefer_floor"},
     vjp=vjp,
+    batch_axis=batch_axis,
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.exponential import exponential
 from refnet.ops.operator import Operator
@@ -31,4 +32,4 @@ def vjp(wrt: int, dy: Array, x: Array) -> Array:
     return dx
 
 
-SIGMOID = Operator("Sigmoid", sigmoid, same, per_element(3), (1, 1), vjp=vjp)
+SIGMOID = Operator("Sigmoid", sigmoid, same, per_element(3), (1, 1), vjp=vjp, batch_axis=aligned)

@@ -4,6 +4,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import IMAGES, Tracked
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient
 from refnet.ops.operator import Known, Operator
@@ -80,4 +81,15 @@ def vjp(
     return dx
 
 
-SLICE = Operator("Slice", slice_, output_shape, free, (3, 5), vjp=vjp)
+def batch_axis(
+    _: Known, x: Tracked, starts: Tracked, ends: Tracked, axes: Tracked | None = None, steps: Tracked | None = None
+) -> int | None:
+    """That of x, if it is left whole and in order."""
+    if x.axis is None or not all(bound is None or bound.fixed for bound in (starts, ends, axes, steps)):
+        return None
+    along, by = (None if bound is None else bound.known for bound in (axes, steps))
+    cut = _cuts(x.known.shape, starts.known, ends.known, along, by)[x.axis]
+    return x.axis if cut.indices(IMAGES) == (0, IMAGES, 1) else None
+
+
+SLICE = Operator("Slice", slice_, output_shape, free, (3, 5), vjp=vjp, batch_axis=batch_axis)

@@ -4,6 +4,7 @@ Below opset 13 ONNX flattens to two axes first; the reader accepts only files in
 """
 
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import beside_axis
 from refnet.ops.costs import per_element
 from refnet.ops.exponential import exponential
 from refnet.ops.operator import REQUIRED, Known, Operator
@@ -38,4 +39,6 @@ def vjp(wrt: int, dy: Array, x: Array, *, axis: int) -> Array:
     return dx
 
 
-SOFTMAX = Operator("Softmax", softmax, output_shape, per_element(5), (1, 1), {"axis": REQUIRED}, vjp=vjp)
+SOFTMAX = Operator(
+    "Softmax", softmax, output_shape, per_element(5), (1, 1), {"axis": REQUIRED}, vjp=vjp, batch_axis=beside_axis
+)

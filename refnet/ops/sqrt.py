@@ -3,6 +3,7 @@
 import numpy as np
 
 from refnet.graph import Array
+from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import same
@@ -26,4 +27,4 @@ def vjp(wrt: int, dy: Array, x: Array) -> Array:
     return dx
 
 
-SQRT = Operator("Sqrt", sqrt, same, per_element(1), (1, 1), vjp=vjp)
+SQRT = Operator("Sqrt", sqrt, same, per_element(1), (1, 1), vjp=vjp, batch_axis=aligned)

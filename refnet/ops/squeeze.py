@@ -2,6 +2,7 @@
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import same_order
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
 from refnet.ops.operator import Known, Operator
@@ -30,4 +31,4 @@ def output_shape(x: Known, *, axes: tuple[int, ...] = ()) -> Shape:
     return tuple(extent for axis, extent in enumerate(x.shape) if axis not in gone)
 
 
-SQUEEZE = Operator("Squeeze", squeeze, output_shape, free, (1, 1), {"axes": ()}, vjp=reshaped)
+SQUEEZE = Operator("Squeeze", squeeze, output_shape, free, (1, 1), {"axes": ()}, vjp=reshaped, batch_axis=same_order)

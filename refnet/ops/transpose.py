@@ -2,6 +2,7 @@
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.batch_axis import Tracked
 from refnet.ops.costs import free
 from refnet.ops.operator import REQUIRED, Known, Operator
 
@@ -29,4 +30,11 @@ def vjp(wrt: int, dy: Array, x: Array, *, perm: tuple[int, ...]) -> Array:
     return dy.transpose([perm.index(axis) for axis in range(len(perm))])
 
 
-TRANSPOSE = Operator("Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED}, vjp=vjp)
+def batch_axis(_: Known, x: Tracked, *, perm: tuple[int, ...]) -> int | None:
+    """The place that perm gives it."""
+    return None if x.axis is None else perm.index(x.axis)
+
+
+TRANSPOSE = Operator(
+    "Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED}, vjp=vjp, batch_axis=batch_axis
+)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refnet.fast
-from refnet.errors import ModelError, UsageError
+from refnet.errors import ModelError, ShapeError, UsageError
 from refnet.fast.plan import CAPACITY, Compiled, make_plan
 from refnet.graph import Graph, Node, Tensor
 from tests.fast.single import Conv, definition, kernels, run
@@ -101,13 +101,16 @@ def test_a_tensor_that_two_kinds_of_kernels_read_is_laid_out_for_both():
     assert abs(results["d"] - exact["d"]).max() < 1e-3
 
 
-def test_a_graph_made_for_one_image_runs_images_in_turn():
+def test_a_graph_made_for_one_image_runs_one():
     nodes = (Node("reshape", "Reshape", ("x", "shape"), "y", {"allow_zero": 0}),)
     x, y = Tensor("x", "float32", (1, 3, 2, 2)), Tensor("y", "float32", (1, 6, 2))
     graph = Graph("one", (x,), (y,), nodes, {"shape": np.array([1, 6, 2])})
-    assert plan_of(graph).capacity == 1
     images = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2)
-    assert np.array_equal(run(graph, {"x": images})["y"], images.reshape(3, 6, 2))
+    engine = refnet.fast.compile(graph, threads=1)
+    assert (engine.plan.capacity, engine.plan.batch) == (1, 1)
+    assert np.array_equal(engine.run({"x": images[:1]})["y"], images[:1].reshape(1, 6, 2))
+    with pytest.raises(ShapeError, match="the model mixes the images of a batch"):
+        engine.run({"x": images})
 
 
 def test_weights_that_do_not_fit_are_refused():

@@ -6,7 +6,6 @@ their names and their values. Nothing here knows a particular network, and nothi
 
 from collections.abc import Callable, Mapping
 
-from refnet.errors import ModelError
 from refnet.fast.simplify.constants import constant_names, evaluate, without_unread
 from refnet.fast.simplify.copies import drop_copies
 from refnet.fast.simplify.folding import (
@@ -41,8 +40,8 @@ def simplify(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     ----------
     graph : Graph
     shapes : {graph input: shape}
-        For images of the size that the graph will be run with. How many images does not matter: the result is right
-        for any number.
+        Those that the graph will be run with. Where it keeps the images of a batch apart the result is right for any
+        number of them, and more can be folded when several are given than for one.
 
     Returns
     -------
@@ -57,13 +56,5 @@ def simplify(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
         If the graph does not fit itself.
     """
     for simpler in _PASSES:
-        graph = without_unread(simpler(graph, _known_of_several(graph, shapes)))
+        graph = without_unread(simpler(graph, infer(graph, shapes)))
     return graph
-
-
-def _known_of_several(graph: Graph, shapes: Mapping[str, Shape]) -> KnownTensors:
-    """What is known of two images; of one, where the graph can take no more."""
-    try:
-        return infer(graph, {name: (2, *shape[1:]) for name, shape in shapes.items()})
-    except ModelError:
-        return infer(graph, shapes)

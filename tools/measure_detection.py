@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from processor import processor
 
 from refnet import fast
+from refnet.bench.machine import processor
 from refnet.faces.detect import load_detector
 from refnet.faces.detect.kinds import at_size
 from refnet.faces.detect.shown import shown

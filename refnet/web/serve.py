@@ -76,6 +76,8 @@ def server(app: "Starlette") -> "uvicorn.Server":
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
             await super().shutdown(sockets)
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
 
     settings = uvicorn.Config(
         app,

@@ -46,21 +46,27 @@ pages: .venv/.dev ## write the pages and figures that tools write
 lock: .venv/.uv ## resolve the dependencies anew into requirements/
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra oracle pyproject.toml -o requirements/demo.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --extra oracle --group dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group tools -c requirements/dev.lock -o requirements/tools.lock
 
 clean: ## remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.venv/.uv:
+# Everything comes from locks with hashes, as wheels: building one would fetch what builds it, unlocked. The project itself
+# is built by the hatchling of tools.lock.
+LOCKED := --require-hashes --only-binary :all:
+PROJECT := --no-deps --no-build-isolation -e .
+
+.venv/.uv: requirements/tools.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.8'
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(LOCKED) -r requirements/tools.lock
 	@touch $@
 
 .venv/.demo: .venv/.uv requirements/demo.lock pyproject.toml
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements/demo.lock
-	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	$(BIN)/uv pip install -q --python $(BIN)/python $(LOCKED) -r requirements/demo.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python $(PROJECT)
 	@touch $@
 
 .venv/.dev: .venv/.uv requirements/dev.lock pyproject.toml
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements/dev.lock
-	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	$(BIN)/uv pip install -q --python $(BIN)/python $(LOCKED) -r requirements/dev.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python $(PROJECT)
 	@touch $@ .venv/.demo

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from processor import processor
 
 import refnet
+from refnet.bench.machine import processor
 from refnet.faces.align import align, apply, scale_of, similarity_transform, template, warp
 from refnet.faces.detect import load_detector
 from refnet.faces.image import read_image

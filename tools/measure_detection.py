@@ -11,19 +11,21 @@ import re
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
-from processor import processor
 
 from refnet import fast
+from refnet.bench.machine import processor
 from refnet.faces.detect import load_detector
 from refnet.faces.detect.kinds import at_size
 from refnet.faces.detect.shown import shown
 from refnet.faces.image import read_image
 from refnet.graph import Array
+from refnet.runtimes import import_runtime
 
+onnxruntime = import_runtime("onnxruntime")
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
 LIMITS, ROUNDS = (160, 320, 640, 1280), 60
 
@@ -57,7 +59,7 @@ def main() -> None:
     PAGE.write_text(re.sub(r"<!-- figures -->.*?<!-- /figures -->", lambda _: block, PAGE.read_text(), flags=re.S))
 
 
-def session(path: Path, blob: Array) -> onnxruntime.InferenceSession:
+def session(path: Path, blob: Array) -> Any:
     """onnxruntime, for images of the blob's size."""
     model = onnx.load(path)
     del model.graph.value_info[:]
@@ -70,7 +72,7 @@ def session(path: Path, blob: Array) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 
-def fastest(engine: fast.Engine, other: onnxruntime.InferenceSession, blob: Array) -> tuple[float, float]:
+def fastest(engine: fast.Engine, other: Any, blob: Array) -> tuple[float, float]:
     """Seconds of either, the least of many rounds, in turn."""
     feeds = {other.get_inputs()[0].name: blob}
     best = [np.inf, np.inf]

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from processor import processor
+
+from refnet.bench.machine import processor
+from refnet.runtimes import silence
 
 REFNET = """
 import os, sys, time
@@ -116,6 +118,7 @@ def child(code: str, *arguments: object) -> str:
 
 def main() -> None:
     """Measure and print."""
+    silence()  # children inherit it
     photos, detector, model = sys.argv[1:4]
     count, rounds = (int(number) for number in [*sys.argv[4:], "100", "5"][:2])
     ours, theirs = [], []

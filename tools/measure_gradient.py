@@ -36,8 +36,9 @@ from refnet.audit.similarity_gradient import pixel_gradient
 run = lambda: pixel_gradient(net, a, other).gradient
 """,
     "torch": """
-import torch
 from refnet.bench.torch_form import torch_module
+from refnet.runtimes import import_runtime
+torch = import_runtime("torch")
 module, b = torch_module(net.graph).double(), torch.tensor(other[np.newaxis])
 def run():
     x = torch.tensor(a[np.newaxis], requires_grad=True)

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from refnet.bench.machine import processor
+from refnet.runtimes import silence
 
 CHILD = """
 import json, resource, sys, time
@@ -55,6 +56,7 @@ def machine() -> str:
 
 def main() -> None:
     """Measure and print the table."""
+    silence()  # children inherit it
     model = Path(sys.argv[1])
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     size_bytes = model.stat().st_size

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from measure_load import machine
 
+from refnet.runtimes import silence
+
 CHILD = """
 import json, resource, sys
 import numpy as np
@@ -50,6 +52,7 @@ def measure(code: str, model: Path, environment: dict[str, str]) -> tuple[float,
 
 def main() -> None:
     """Measure and print the table."""
+    silence()  # children inherit it
     model = Path(sys.argv[1])
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 9
     size_bytes = model.stat().st_size

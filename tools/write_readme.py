@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from pages import replace_block
 
 import refnet
 from refnet.bench.machine import sentence
+from refnet.runtimes import import_runtime
 from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_images
 
@@ -62,7 +62,7 @@ def example(model: Path) -> str:
 def figures(model: Path) -> str:
     """The agreement of both engines with onnxruntime, and the speed of the fast one beside it."""
     images = sample_images()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = import_runtime("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
     theirs = np.concatenate([session.run(None, {"data": image[np.newaxis].astype(np.float32)})[0] for image in images])
     del session  # its threads would spin beside ours
     exact = refnet.load(model, engine="reference")(images)

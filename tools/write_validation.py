@@ -29,6 +29,7 @@ from refnet.bench.machine import processor
 from refnet.files import sha256
 from refnet.graph import Array, Graph, Node
 from refnet.network import Network, load
+from refnet.runtimes import import_runtime
 from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_crops, sample_images
 
@@ -170,8 +171,7 @@ def _onnxruntime(path: Path, images: Array) -> Array:
 
 def _openvino(path: Path, images: Array) -> Array:
     """In float32: by default it takes bfloat16 where the processor has it."""
-    import openvino
-
+    openvino = import_runtime("openvino")
     model = openvino.Core().read_model(path)
     model.reshape([-1, *images.shape[1:]])
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

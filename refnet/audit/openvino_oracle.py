@@ -4,7 +4,6 @@ Asking for a tensor keeps OpenVINO from fusing it away, so tensors come from run
 as users get it. Both are in float32 (`INFERENCE_PRECISION_HINT`), on the CPU.
 """
 
-import importlib
 from collections.abc import Iterator, Set
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from refnet.errors import MissingExtraError, ModelError
 from refnet.graph import Array, Graph
+from refnet.runtimes import import_runtime
 
 IMAGES = 2  # at once, where the file leaves it open: every tensor of all of them is held
 
@@ -41,7 +41,7 @@ class OpenVino:
                 f"{graph.source.path}: OpenVINO is compared with on its own models; make one with 'refnet convert'"
             )
         try:
-            self._runtime: Any = importlib.import_module("openvino")  # an extra, and slow to import
+            self._runtime: Any = import_runtime("openvino")  # an extra, and slow to import
         except ImportError:
             raise MissingExtraError(
                 "comparing with OpenVINO needs openvino, which is not installed; pip install 'refnet[openvino]'"

@@ -11,7 +11,6 @@ session with the optimisations that its users have, made when the file is let go
 the tensors.
 """
 
-import importlib
 from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from refnet.audit.repair import Repaired, repaired
 from refnet.errors import MissingExtraError, ModelError
 from refnet.graph import Array
+from refnet.runtimes import import_runtime
 
 SLICE = 16  # nodes a session: enough that creating sessions costs little beside running them
 IMAGES = 4  # images at a time: bounds memory
@@ -54,7 +54,7 @@ class OnnxRuntime:
 
     def __init__(self, path: str | Path, threads: int | None = None):
         try:
-            onnxruntime = importlib.import_module("onnxruntime")  # an extra, and slow to import
+            onnxruntime = import_runtime("onnxruntime")  # an extra, and slow to import
         except ImportError:
             raise MissingExtraError(
                 "comparing with onnxruntime needs onnxruntime, which is not installed; pip install 'refnet[oracle]'"

@@ -113,7 +113,17 @@ def _converted_by_mnn(model: Path, folder: Path) -> Path:
     source, target = folder / "modern.onnx", folder / "model.mnn"
     write_model(read_model(model), source, like="modern")
     files = ("--modelFile", str(source), "--MNNModel", str(target))
-    command = [sys.executable, "-m", "MNN.tools.mnnconvert", "-f", "ONNX", *files, "--bizCode", "bench"]
+    command = [
+        sys.executable,
+        "-m",
+        "refnet.runtimes",
+        "MNN.tools.mnnconvert",
+        "-f",
+        "ONNX",
+        *files,
+        "--bizCode",
+        "bench",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not target.exists():
         raise RefnetError(f"MNN's converter made no model: {(done.stdout + done.stderr)[-300:]}")

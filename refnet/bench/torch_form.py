@@ -6,15 +6,17 @@ import numpy as np
 
 from refnet.errors import UnsupportedModelError
 from refnet.graph import Graph, Node
+from refnet.runtimes import import_runtime
 
 
 def torch_module(graph: Graph) -> Any:
     """The nodes of a graph of one input and one output, one after the other, as a module."""
-    import torch
+    torch = import_runtime("torch")
+    module_class: Any = torch.nn.Module
 
     places = {name: f"c{n}" for n, name in enumerate(graph.constants)}
 
-    class TorchGraph(torch.nn.Module):  # type: ignore[misc]
+    class TorchGraph(module_class):  # type: ignore[misc]
         def forward(self, x: Any) -> Any:
             values = {name: getattr(self, place) for name, place in places.items()} | {graph.inputs[0].name: x}
             for node in graph.nodes:
@@ -29,8 +31,7 @@ def torch_module(graph: Graph) -> Any:
 
 def _compute(node: Node, inputs: list[Any]) -> Any:
     """One node."""
-    from torch.nn import functional
-
+    functional = import_runtime("torch").nn.functional
     x, a = inputs[0], node.attributes
     match node.op:
         case "Conv":

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from refnet.graph import Array
+from refnet.runtimes import import_runtime
 
 Run = Callable[[Array], Array]
 
@@ -37,7 +38,7 @@ def refnet_fast_low(model: Path, threads: int, batch: int) -> Run:
 
 def onnxruntime(model: Path, threads: int, _batch: int) -> Run:
     """ONNX Runtime's CPU provider with all its optimisations."""
-    import onnxruntime as ort
+    ort = import_runtime("onnxruntime")
 
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -50,7 +51,7 @@ def onnxruntime(model: Path, threads: int, _batch: int) -> Run:
 
 def openvino(model: Path, threads: int, batch: int) -> Run:
     """OpenVINO's CPU plugin, fp32, for low latency."""
-    import openvino as ov
+    ov = import_runtime("openvino")
 
     core = ov.Core()
     loaded = core.read_model(model)
@@ -66,7 +67,7 @@ def openvino(model: Path, threads: int, batch: int) -> Run:
 
 def ncnn(model: Path, threads: int, _batch: int) -> Run:
     """The library ncnn, fp32, with Winograd, image by image: it knows no batch."""
-    import ncnn as library
+    library = import_runtime("ncnn")
 
     net = library.Net()
     net.opt.num_threads = threads
@@ -89,11 +90,10 @@ def ncnn(model: Path, threads: int, _batch: int) -> Run:
 
 def torch(model: Path, threads: int, batch: int) -> Run:
     """PyTorch on the CPU: the nodes as its own functions, traced, frozen, with convolutions and normalisations fused."""
-    import torch as library
-
     from refnet.bench.torch_form import torch_module
     from refnet.formats.onnx_reader import read_model
 
+    library = import_runtime("torch")
     library.set_num_threads(threads)
     graph = read_model(model)
     module = torch_module(graph)
@@ -112,7 +112,7 @@ def torch(model: Path, threads: int, batch: int) -> Run:
 
 def mnn(model: Path, threads: int, batch: int) -> Run:
     """Alibaba's MNN, fp32 (precision high), which has Winograd too."""
-    import MNN as library  # noqa: N811
+    library = import_runtime("MNN")
 
     interpreter = library.Interpreter(str(model))
     session = interpreter.createSession({"numThread": threads, "precision": "high", "backend": "CPU"})

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from refnet import __version__
+from refnet.cache_folder import cache_folder
 from refnet.cli.console import complain
 from refnet.errors import RefnetError, UsageError
 
@@ -71,6 +72,7 @@ app.command(gallery)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder("matplotlib")))  # its list of fonts, else in the user's home
     try:
         status = app(arguments)
         sys.stdout.flush()

@@ -1,5 +1,6 @@
 """`refnet explore`: a face through every layer, on a page."""
 
+import os
 import sys
 import threading
 import webbrowser
@@ -75,7 +76,9 @@ def explore(
         say("serving on this machine only; stop with Ctrl-C")
         if browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some browsers do not return
-        serve(make_app(explorer), listener)
+        busy = serve(make_app(explorer), listener)
+    if busy:
+        os._exit(0)  # nothing is left to be written
     return 0
 
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -18,15 +18,16 @@ from starlette.staticfiles import StaticFiles
 from refnet.errors import InputError, RefnetError, UsageError
 from refnet.web.explorer import Explorer, told
 from refnet.web.guard import Guard
+from refnet.web.intake import BODY_BYTES, Intake
 from refnet.web.square import Square
 
 PAGE = Path(__file__).parent / "page"
-BODY_BYTES = 64 * 2**20
 NAME_LETTERS = 80
 
 
 def make_app(explorer: Explorer) -> Starlette:
     """The application: ``/`` is the page, ``/api`` answers what it asks."""
+    intake = Intake()
 
     def network(_: Request) -> Response:
         return JSONResponse({**explorer.facts(), "limit_bytes": BODY_BYTES})
@@ -48,9 +49,10 @@ def make_app(explorer: Explorer) -> Starlette:
         return JSONResponse(explorer.similarity(text(request, "face"), text(request, "other"), square(request)))
 
     async def take(request: Request) -> Response:
-        body, name = await body_of(request), request.query_params.get("name", "")
-        called = name[:NAME_LETTERS] or "the image"
-        return JSONResponse(told(await run_in_threadpool(explorer.album.take, body, called)), status_code=201)
+        called = request.query_params.get("name", "")[:NAME_LETTERS] or "the image"
+        async with intake.body(request) as body:
+            face = await run_in_threadpool(explorer.album.take, body, called)
+        return JSONResponse(told(face), status_code=201)
 
     def mirror(request: Request) -> Response:
         return JSONResponse(told(explorer.album.mirrored(text(request, "face"))), status_code=201)
@@ -68,7 +70,12 @@ def make_app(explorer: Explorer) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard)],
-        exception_handlers={RefnetError: in_words, HTTPException: in_words, MemoryError: too_little_memory},
+        exception_handlers={
+            RefnetError: in_words,
+            HTTPException: in_words,
+            MemoryError: too_little_memory,
+            ClientDisconnect: gone,
+        },
     )
 
 
@@ -85,16 +92,9 @@ def too_little_memory(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "this machine has too little memory for that"}, status_code=507)
 
 
-async def body_of(request: Request) -> bytes:
-    """The body of a request; one that is too long is read to its end, so that its sender hears why it is refused."""
-    body, length = bytearray(), 0
-    async for chunk in request.stream():
-        length += len(chunk)
-        if length <= BODY_BYTES:
-            body += chunk
-    if length > BODY_BYTES:
-        raise HTTPException(413, f"the file has more than {BODY_BYTES // 2**20} MB; scale the photograph down first")
-    return bytes(body)
+def gone(_: Request, __: Exception) -> Response:
+    """Said to nobody: the client left in the middle of its upload."""
+    return Response(status_code=400)
 
 
 def text(request: Request, name: str) -> str:

@@ -1,6 +1,10 @@
 """Serving the explorer: on this machine's own address, until Ctrl-C."""
 
+import logging
+import signal
 import socket
+import threading
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from refnet.errors import MissingExtraError, UsageError
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 PORT = 8420
+GRACE_SECONDS = 1  # for answers that are on their way when it is told to end
 
 
 def require_extra() -> None:
@@ -55,20 +60,48 @@ def address(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}/"
 
 
-def configuration(app: "Starlette") -> "uvicorn.Config":
-    """How requests are answered: quietly, and by nobody who gives a name and a version."""
+def server(app: "Starlette") -> "uvicorn.Server":
+    """What answers requests: quietly, and without giving a name and a version.
+
+    Told to end, it lets go of whoever asks for nothing, and cuts off what is not answered within `GRACE_SECONDS`. That is
+    no error, and nothing is said of it; nor does a second Ctrl-C change it.
+    """
     import uvicorn
 
-    return uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if not self.should_exit:
+                super().handle_exit(sig, frame)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+            await super().shutdown(sockets)
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+
+    settings = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return Server(settings)
 
 
-def serve(app: "Starlette", listener: socket.socket) -> None:
-    """Answer requests until the person stops it with Ctrl-C."""
-    import uvicorn
+def serve(app: "Starlette", listener: socket.socket) -> bool:
+    """Answer requests until the person stops it with Ctrl-C, which is ignored from then on: the process is to end.
 
+    Returns
+    -------
+    whether threads still compute what nobody waits for any longer; an ordinary exit of Python would wait for them
+    """
+    before = set(threading.enumerate())
     try:
-        uvicorn.Server(configuration(app)).run(sockets=[listener])
+        server(app).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn has closed in order, and raises it again
-        return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     finally:
         listener.close()
+    return any(not thread.daemon for thread in set(threading.enumerate()) - before)

@@ -11,12 +11,13 @@ import pytest
 
 from refnet.cli import main
 from refnet.zoo.samples import sample_paths
+from tests.interruptible import start
 
 
 def test_it_prints_its_address_serves_and_ends_in_order_with_ctrl_c(narrow_path):
     command = [sys.executable, "-m", "refnet", "explore", str(narrow_path), "--engine", "reference"]
     command += ["--no-browser", "--port", "0", "--image", str(sample_paths()[1])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             address = process.stdout.readline().strip()
             assert address.startswith("http://127.0.0.1:")

@@ -12,6 +12,7 @@ import pytest
 
 from refnet.cli import main
 from tests import localdata
+from tests.interruptible import start
 from tests.zoo import server as s
 from tests.zoo.fake_card import CONTENT, NAME, card, known, model_file, parts
 from tests.zoo.server import Server, direct, serving
@@ -313,7 +314,7 @@ def test_an_interrupt_ends_every_job_and_keeps_what_has_come(server: Server, tmp
     )
     server.pause_seconds = 0.02
     command = [sys.executable, "-c", code, "--mirror", server.url]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with start(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         models = tmp_path / "cache" / "models"
         end = time.monotonic() + 20
         while len([part for part in models.glob("*/.*.part") if part.stat().st_size > 20_000]) < 2:

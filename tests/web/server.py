@@ -9,24 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import uvicorn
-
 from refnet.web.app import make_app
 from refnet.web.explorer import Explorer
-from refnet.web.serve import address, configuration, open_port
+from refnet.web.serve import address, open_port, server
 
 
 @contextmanager
 def served(explorer: Explorer) -> Iterator[str]:
     """Serve until the end; the address, without the last slash."""
     with open_port(0) as listener:
-        server = uvicorn.Server(configuration(make_app(explorer)))
-        thread = threading.Thread(target=server.run, args=([listener],))
+        running = server(make_app(explorer))
+        thread = threading.Thread(target=running.run, args=([listener],))
         thread.start()
         try:
             yield address(listener).removesuffix("/")
         finally:
-            server.should_exit = True
+            running.should_exit = True
             thread.join()
 
 

@@ -14,6 +14,7 @@ import pytest
 from refnet.errors import MissingExtraError, ModelError, UnsupportedModelError, UsageError
 from refnet.zoo.cards import Card
 from refnet.zoo.fetch import Fetched, How, fetch, mirrors_from_environment, offline_from_environment
+from tests.interruptible import start
 from tests.zoo import server as s
 from tests.zoo.fake_card import CONTENT, NAME, card, model_file, parts
 from tests.zoo.server import Server, direct, serving
@@ -262,15 +263,13 @@ def test_the_environment_gives_mirrors_and_offline(monkeypatch: pytest.MonkeyPat
         assert offline_from_environment() is meant
 
 
-def process(server: Server, folder: Path) -> subprocess.Popen[str]:
+def process(server: Server, folder: Path) -> "subprocess.Popen[str]":
     """Another process that fetches the same."""
     code = (
         "from tests.zoo.test_fetch import get; from refnet.zoo.fetch import How; from pathlib import Path; told = [];"
         f"print(get(Path({str(folder)!r}), How(mirrors=({server.url!r},)), told=told).how, *told)"
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return start([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def wait_for(condition: object) -> None:

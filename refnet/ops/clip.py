@@ -6,6 +6,7 @@ import numpy as np
 
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
 
 
@@ -16,7 +17,7 @@ def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array
     ----------
     x : any shape
     low, high : (), optional
-        An absent one does not limit. Where low > high, y = high (ONNX opset 13).
+        An absent one does not limit. Where low > high, y = high (ONNX opset 13). NaN stays NaN.
 
     Examples
     --------
@@ -24,9 +25,9 @@ def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array
     array([-2. ,  0.5,  1. ])
     """
     if low is not None:
-        x = np.maximum(x, low.reshape(()))
+        x = np.where(x < low.reshape(()), low.reshape(()), x)
     if high is not None:
-        x = np.minimum(x, high.reshape(()))
+        x = np.where(x > high.reshape(()), high.reshape(()), x)
     return x
 
 
@@ -54,4 +55,4 @@ def vjp(wrt: int, dy: Array, x: Array, low: Array | None = None, high: Array | N
     return np.asarray(np.where(held, dy, 0).sum()).reshape(() if bound is None else bound.shape)
 
 
-CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), vjp=vjp)
+CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), output_dtype=alike(*NUMBERS), vjp=vjp)

@@ -5,6 +5,7 @@ import numpy as np
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import ANY_NUMBER, REQUIRED, Known, Operator
 from refnet.ops.shapes import axis_index
 
@@ -39,4 +40,6 @@ def vjp(wrt: int, dy: Array, *arrays: Array, axis: int) -> Array:
     return dy[tuple(along)]
 
 
-CONCAT = Operator("Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED}, vjp=vjp)
+CONCAT = Operator(
+    "Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED}, output_dtype=alike(), vjp=vjp
+)

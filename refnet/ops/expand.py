@@ -5,6 +5,7 @@ import numpy as np
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient, summed_to
+from refnet.ops.dtypes import indexed
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import broadcast, integers
 
@@ -39,4 +40,4 @@ def vjp(wrt: int, dy: Array, x: Array, shape: Array) -> Array:
     return summed_to(dy, x.shape)
 
 
-EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), vjp=vjp)
+EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), output_dtype=indexed(), vjp=vjp)

@@ -6,6 +6,7 @@ from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import Known, Operator
 
 
@@ -39,4 +40,4 @@ def output_shape(x: Known, *, axis: int = 1) -> Shape:
     return math.prod(x.shape[:start]), math.prod(x.shape[start:])
 
 
-FLATTEN = Operator("Flatten", flatten, output_shape, free, (1, 1), {"axis": 1}, vjp=reshaped)
+FLATTEN = Operator("Flatten", flatten, output_shape, free, (1, 1), {"axis": 1}, output_dtype=alike(), vjp=reshaped)

@@ -3,6 +3,7 @@
 from refnet.graph import Array
 from refnet.ops.costs import free
 from refnet.ops.cotangents import unchanged
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import same
 
@@ -18,4 +19,4 @@ def identity(x: Array) -> Array:
     return x
 
 
-IDENTITY = Operator("Identity", identity, same, free, (1, 1), vjp=unchanged)
+IDENTITY = Operator("Identity", identity, same, free, (1, 1), output_dtype=alike(), vjp=unchanged)

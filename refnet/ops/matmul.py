@@ -7,6 +7,7 @@ import numpy as np
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.cotangents import summed_to
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
 
 
@@ -66,4 +67,4 @@ def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
     return summed_to(a.swapaxes(-1, -2) @ dy, b.shape)
 
 
-MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2), vjp=vjp)
+MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2), output_dtype=alike(*NUMBERS), vjp=vjp)

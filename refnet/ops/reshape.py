@@ -6,6 +6,7 @@ from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import indexed
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import integers
 
@@ -54,4 +55,6 @@ def output_shape(x: Known, shape: Known, *, allow_zero: int = 0) -> Shape:
     return tuple(extents)
 
 
-RESHAPE = Operator("Reshape", reshape, output_shape, free, (2, 2), {"allow_zero": 0}, vjp=reshaped)
+RESHAPE = Operator(
+    "Reshape", reshape, output_shape, free, (2, 2), {"allow_zero": 0}, output_dtype=indexed(), vjp=reshaped
+)

@@ -3,6 +3,7 @@
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import REQUIRED, Known, Operator
 
 
@@ -29,4 +30,6 @@ def vjp(wrt: int, dy: Array, x: Array, *, perm: tuple[int, ...]) -> Array:
     return dy.transpose([perm.index(axis) for axis in range(len(perm))])
 
 
-TRANSPOSE = Operator("Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED}, vjp=vjp)
+TRANSPOSE = Operator(
+    "Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED}, output_dtype=alike(), vjp=vjp
+)

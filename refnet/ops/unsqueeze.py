@@ -5,6 +5,7 @@ import numpy as np
 from refnet.graph import Array, Shape
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.shapes import axis_indices
 
@@ -28,4 +29,6 @@ def output_shape(x: Known, *, axes: tuple[int, ...]) -> Shape:
     return tuple(1 if axis in new else next(extents) for axis in range(rank))
 
 
-UNSQUEEZE = Operator("Unsqueeze", unsqueeze, output_shape, free, (1, 1), {"axes": REQUIRED}, vjp=reshaped)
+UNSQUEEZE = Operator(
+    "Unsqueeze", unsqueeze, output_shape, free, (1, 1), {"axes": REQUIRED}, output_dtype=alike(), vjp=reshaped
+)

@@ -6,7 +6,7 @@ embeddings = engine.run({"data": images})["fc1"]
 
 from typing import Literal
 
-from refnet.errors import UsageError
+from refnet.errors import UnsupportedModelError, UsageError
 from refnet.fast.kernel_cache import nothing_kept
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
@@ -42,10 +42,13 @@ def compile(
     ------
     ModelError, UnsupportedModelError
         If the graph does not fit itself.
+        Also for integers at its border: every input is float32 here. One that declares integers or truth values is taken
+        where all that reads it is a Cast to float32.
     UsageError
         If an input's size is left open.
     """
     say_what_is_slow()
+    _refuse_other_dtypes(graph)
     shapes = {}
     for tensor in graph.inputs:
         if None in tensor.shape[1:]:
@@ -57,3 +60,22 @@ def compile(
     if not COMPILED:  # ranks that wait for each other in Python would only wait
         team = Team(1)
     return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)
+
+
+def _refuse_other_dtypes(graph: Graph) -> None:
+    """Refuse inputs that would not be the same numbers in float32."""
+    for tensor in graph.inputs:
+        if tensor.dtype in ("float16", "float32"):
+            continue
+        if tensor.dtype == "float64":
+            raise UnsupportedModelError(
+                f"input {tensor.name!r} declares float64; the fast engine computes in float32: use engine='reference', or "
+                "export the model in float32"
+            )
+        given_out = any(output.name == tensor.name for output in graph.outputs)
+        readers = [node for node in graph.nodes if tensor.name in node.inputs]
+        if given_out or not all(node.op == "Cast" and node.attributes["to"] == "float32" for node in readers):
+            raise UnsupportedModelError(
+                f"input {tensor.name!r} declares {tensor.dtype}, and not only a Cast to float32 reads it; the fast engine "
+                "takes float32: use engine='reference'"
+            )

@@ -15,6 +15,7 @@ from refnet.fast.simplify import FusedConv, constant_names, epilogue, evaluate, 
 from refnet.fast.simplify.editing import makers, sole_readers
 from refnet.fast.simplify.scaling import scaling_of
 from refnet.graph import Array, Graph, Node, Shape
+from refnet.ops.dtypes import FLOAT
 from refnet.ops.operator import Known
 
 
@@ -33,6 +34,7 @@ class ConvLayer:
     weight : () -> (OC, IC / groups, KH, KW) float64
     weight_shape : (OC, IC / groups, KH, KW)
     bias, slope, scale, shift : (OC,) float64
+        A slope of NaN is a ReLU: 0 where sum < 0, whatever the sum.
     stride : (int, int)
     padding : (top, left, bottom, right)
     depthwise : bool
@@ -180,7 +182,13 @@ def _conv(graph: Graph, fused: FusedConv, known: Mapping[str, Known]) -> Iterato
 def _pixels(graph: Graph, node: Node, known: Mapping[str, Known], constant: frozenset[str]) -> PixelLayer | None:
     """The layer without weights that a node is, if there is a kernel for it."""
     x, y, attributes = known[node.inputs[0]].shape, known[node.output].shape, cast(Mapping[str, Any], node.attributes)
-    if len(y) != 4 or len(x) != 4 or x[:2] != y[:2] or node.inputs[0] in constant:
+    if (
+        len(y) != 4
+        or len(x) != 4
+        or x[:2] != y[:2]
+        or node.inputs[0] in constant
+        or known[node.inputs[0]].dtype != FLOAT
+    ):
         return None
     if node.op == "MaxPool":
         window, stride = attributes["kernel"], attributes["stride"]

@@ -26,6 +26,7 @@ from refnet.fast.steps import CAPACITY, Step, write_row
 from refnet.fast.storage import Storage, allocate
 from refnet.fast.weights_cache import PackedWeights, graph_digest, packed_weights, weights_key
 from refnet.graph import Array, Graph, Shape
+from refnet.ops.dtypes import FLOAT
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
 
@@ -181,8 +182,9 @@ def _finished(draft: Draft, shapes: Mapping[str, Shape], digest: Future[str] | N
 
 
 def _is_whole(draft: Draft, name: str) -> bool:
-    """Whether an output is no row an image: it follows from weights alone, or mixes the batch with other axes."""
-    return name in draft.constant or draft.known[name].shape[:1] != (1,)
+    """Whether an output is no row an image of floats: it follows from weights alone, or mixes the batch with other axes."""
+    known = draft.known[name]
+    return name in draft.constant or known.shape[:1] != (1,) or known.dtype != FLOAT
 
 
 def _segments(draft: Draft) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from refnet.fast.plan import Compiled, Generic, Plan
 from refnet.fast.storage import Storage
 from refnet.fast.team import Team
 from refnet.graph import Array
-from refnet.ops import OPERATORS
+from refnet.ops.application import apply_node
 
 
 class Engine:
@@ -189,6 +189,6 @@ def compute_node(part: Generic, arena: Array, values: dict[str, Array], count: i
             inputs.append(view(arena, part.reads[name], count))
         else:
             inputs.append(values[name] if name else None)
-    values[node.output] = OPERATORS[node.op].compute(*inputs, **node.attributes)
+    values[node.output] = apply_node(node, inputs)
     if part.writes:
         view(arena, part.writes, count)[:] = values[node.output]

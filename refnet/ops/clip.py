@@ -17,13 +17,16 @@ def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array
     ----------
     x : any shape
     low, high : (), optional
-        An absent one does not limit. Where low > high, y = high (ONNX opset 13). NaN stays NaN.
+        An absent one leaves every finite number; infinity becomes the largest of float32, the default that ONNX names.
+        Where low > high, y = high (ONNX opset 13). NaN stays NaN.
 
     Examples
     --------
     >>> clip(np.array([-2.0, 0.5, 2.0]), None, np.array(1.0))
     array([-2. ,  0.5,  1. ])
     """
+    if x.dtype.kind == "f":
+        x = np.where(np.isinf(x), np.copysign(np.finfo(np.float32).max, x).astype(x.dtype), x)
     if low is not None:
         x = np.where(x < low.reshape(()), low.reshape(()), x)
     if high is not None:

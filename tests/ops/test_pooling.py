@@ -96,3 +96,15 @@ def test_images_of_no_pixels_are_refused(op, shape):
     said = {} if op == "GlobalAveragePool" else {"kernel": (2, 2), "padding": (1, 1, 1, 1)}
     with pytest.raises(ShapeError, match="expected at least one"):
         OPERATORS[op].output_shape(Known(shape), **said)
+
+
+@pytest.mark.parametrize(
+    ("extent", "said"),
+    [
+        (1, {"kernel": (1, 2), "dilation": (1, 2), "padding": (0, 1, 0, 1)}),  # one pixel, between the two taps
+        (4, {"kernel": (1, 2), "dilation": (1, 5), "padding": (0, 1, 0, 1)}),
+    ],
+)
+def test_a_window_that_sees_no_pixel_is_refused(extent, said):
+    with pytest.raises(ShapeError, match=r"sees no pixel of an image .*; a largest of nothing is undefined"):
+        OPERATORS["MaxPool"].output_shape(Known((1, 1, 1, extent)), **said)

@@ -2,7 +2,9 @@
 
 MXNet exports of ArcFace scale inside the graph, ``(x - 127.5) * 0.0078125``, and take pixels 0..255; PyTorch exports
 want the caller to do it. Mixing the two up is the commonest mistake made with these files. Here the answer is read off
-the first operators and their constants, never off the names of nodes, which optimisers change.
+the first operators and their constants, never off the names of nodes, which optimisers change. Only constants that can be a
+scaling of pixels count: they bring 0..255 to a few units about 0, or subtract a grey level. A network for -1..1 that begins with
+(x + 1) / 2 scales, but no pixels.
 
 Most files do not say whether they want RGB or BGR; every ArcFace release was trained on RGB. Files that refnet has
 converted say it (``refnet.channels``), and so do those of OpenVINO's Model Optimizer (``reverse_input_channels``).
@@ -20,6 +22,7 @@ from refnet.graph import Array, Graph, Node
 PIXEL_MEAN = 127.5
 CHANNELS = "refnet.channels"  # what a file calls its statement of the order
 Order = Literal["RGB", "BGR"]
+FEW_UNITS = (0.25, 8.0)  # what scaled pixels span: 1 for 0..1, 2 for -1..1, 4 to 5 for (x - mean) / deviation
 PIXEL_SCALE_OUTSIDE = 1 / 127.5  # what arcface_torch's exports expect of the caller
 
 
@@ -110,16 +113,24 @@ def _range(graph: Graph) -> InputContract:
     _, channels, height, width = declared_input.shape
     shape = (channels, height, width)
     found = _scaling(graph, declared_input.name)
-    if found is None:
-        return InputContract(
-            declared_input.name, shape, False, PIXEL_MEAN, PIXEL_SCALE_OUTSIDE,
-            "the graph does not scale its input; ArcFace exports of this kind expect (pixel - 127.5) / 127.5 from the caller",
-        )  # fmt: skip
-    mean, scale, names = found
-    return InputContract(
-        declared_input.name, shape, True, mean, scale,
-        f"the graph scales pixels itself, (x - {mean:g}) * {scale:g}, in {' and '.join(names)}",
-    )  # fmt: skip
+    expected = "ArcFace exports of this kind expect (pixel - 127.5) / 127.5 from the caller"
+    said = f"the graph does not scale its input; {expected}"
+    if found is not None:
+        mean, scale, names = found
+        how = f"(x - {mean:g}) * {scale:g}, in {' and '.join(names)}"
+        if _is_of_pixels(mean, scale):
+            return InputContract(
+                declared_input.name, shape, True, mean, scale, f"the graph scales pixels itself, {how}"
+            )
+        said = f"the graph scales its input, but not from pixels 0..255, {how}; {expected}"
+    return InputContract(declared_input.name, shape, False, PIXEL_MEAN, PIXEL_SCALE_OUTSIDE, said)
+
+
+def _is_of_pixels(mean: float, scale: float) -> bool:
+    """Whether (x - mean) * scale can be meant for pixels 0..255: they become a few units about 0, or lose a grey level."""
+    least, most = FEW_UNITS
+    ends = (-mean * scale, (255 - mean) * scale)
+    return (least <= abs(255 * scale) <= most and max(map(abs, ends)) <= most) or (scale == 1 and 1 <= mean <= 254)
 
 
 def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str]] | None:
@@ -135,7 +146,7 @@ def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str]] | None:
             name = node.output
             continue
         scalar = _scalar(graph.constants, node)
-        if scalar is None or node.inputs[0] != name:
+        if scalar is None or node.inputs[0] != name or (scalar == 0 and node.op in ("Mul", "Div")):
             break
         if node.op in ("Sub", "Add"):
             offset += -scalar if node.op == "Sub" else scalar

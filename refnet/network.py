@@ -290,8 +290,9 @@ class Network:
         )
         if not fits:
             raise ShapeError(f"images have shape {x.shape}; expected ({wanted}).{_hint(x.shape, self.contract)}")
-        if len(x) == 0:
-            raise ShapeError(f"there are zero images (shape {x.shape}); expected at least one")
+        if x.size == 0:
+            what = "zero images" if len(x) == 0 else "images of no pixels"
+            raise ShapeError(f"there are {what} (shape {x.shape}); expected at least one of each")
         self._refuse_what_cannot_fit(x.shape)
         low, high = float(x.min()), float(x.max())
         if not (np.isfinite(low) and np.isfinite(high)):

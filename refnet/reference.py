@@ -13,7 +13,8 @@ import numpy as np
 from refnet.errors import InputError, ModelError, ShapeError, UnsupportedModelError, UsageError, nearest
 from refnet.following import following, lacking
 from refnet.graph import Array, Graph, Node, Tensor
-from refnet.ops import OPERATORS
+from refnet.ops.application import apply_node
+from refnet.ops.dtypes import in_declared_dtype
 from refnet.ops.inference import infer
 
 Patch = Callable[[Array], Array]  # from what a node made to what is to go on instead, of the same shape
@@ -27,11 +28,11 @@ def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     graph : Graph
     feeds : {graph input: array}
         Of any number of images: axis 0 is free, whatever the file declares. Cast to float64 where the file declares
-        a floating dtype.
+        a floating dtype; integers and truth values where it declares those.
 
     Returns
     -------
-    {graph output: float64 array}, fresh arrays; integers stay int64.
+    {graph output: float64 array}, fresh arrays; integers and truth values in the dtype that the specification gives them.
 
     Raises
     ------
@@ -169,7 +170,9 @@ def _fed(tensor: Tensor, value: Array) -> Array:
         raise ShapeError(f"input {tensor.name!r} has dtype {array.dtype}; expected numbers")
     if len(array.shape) != len(tensor.shape):
         raise ShapeError(f"input {tensor.name!r} has shape {array.shape}; expected {_readable(tensor)}")
-    return array.astype(np.float64, copy=False) if tensor.dtype.startswith("float") else array
+    if tensor.dtype.startswith("float"):
+        return array.astype(np.float64, copy=False)
+    return in_declared_dtype(tensor.name, tensor.dtype, array)
 
 
 def _as_declared(shape: tuple[int, ...], tensor: Tensor) -> bool:
@@ -232,7 +235,7 @@ def needed(graph: Graph, wanted: set[str]) -> list[Node]:
 
 def apply(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> Array:
     """One node's output; constants are float64 only as long as this takes."""
-    return exact(OPERATORS[node.op].compute(*arguments(node, held, constants), **node.attributes))
+    return exact(apply_node(node, arguments(node, held, constants)))
 
 
 def arguments(node: Node, held: Mapping[str, Array], constants: Mapping[str, Array]) -> list[Array | None]:

@@ -181,6 +181,21 @@ def resize_last_axis(x, m, scale, *, mode, coordinate_transformation, nearest_mo
     return y
 
 
+def slice_of(values, start, end, step):
+    """What ONNX Slice keeps of a list: bounds counted from the end if negative, then clamped by the sign of the step."""
+    n = len(values)
+    start, end = start + n if start < 0 else start, end + n if end < 0 else end
+    if step > 0:
+        start, end = max(0, min(start, n)), max(0, min(end, n))
+    else:
+        start, end = max(0, min(start, n - 1)), max(-1, min(end, n - 1))
+    kept, i = [], start
+    while i < end if step > 0 else i > end:
+        kept.append(values[i])
+        i += step
+    return kept
+
+
 def square_root(value):
     with localcontext(prec=DIGITS):
         return Fraction((Decimal(value.numerator) / Decimal(value.denominator)).sqrt())

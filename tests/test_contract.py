@@ -45,6 +45,45 @@ def test_other_spellings_of_the_same_scaling_are_read_alike(operations: tuple[tu
     assert (contract.inside, contract.mean, contract.scale) == (True, 127.5, 0.0078125)
 
 
+@pytest.mark.parametrize(
+    "operations",
+    [
+        (("Mul", 1 / 255),),
+        (("Div", 255.0), ("Mul", 2.0), ("Sub", 1.0)),
+        (("Sub", 127.5), ("Mul", 1 / 255)),
+        (("Sub", 127.5),),
+        (("Sub", 117.0), ("Mul", 0.017)),
+    ],
+)
+def test_every_usual_scaling_of_pixels_is_found(operations: tuple[tuple[str, float], ...]) -> None:
+    assert input_contract(_graph(*operations)).values == "0..255"
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        (("Add", 1.0), ("Mul", 0.5)),
+        (("Sub", 0.5), ("Div", 0.5)),
+        (("Mul", 255.0),),
+        (("Mul", 255.0), ("Sub", 127.5), ("Mul", 0.0078125)),
+        (("Add", 1e-6),),
+        (("Mul", 2.0), ("Sub", 1.0)),
+        (("Mul", 0.0),),
+        (("Div", 0.0),),
+    ],
+)
+def test_arithmetic_that_cannot_be_meant_for_pixels_is_no_scaling_of_them(
+    operations: tuple[tuple[str, float], ...],
+) -> None:
+    contract = input_contract(_graph(*operations))
+    assert (contract.inside, contract.values) == (False, "-1..1")
+
+
+def test_scaling_that_is_not_of_pixels_is_named() -> None:
+    evidence = input_contract(_graph(("Add", 1.0), ("Mul", 0.5))).evidence
+    assert "scales its input, but not from pixels 0..255, (x - -1) * 0.5, in n0 and n1" in evidence
+
+
 def test_a_convolution_at_once_means_that_the_caller_scales() -> None:
     contract = input_contract(_graph())
     assert not contract.inside

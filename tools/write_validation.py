@@ -1,6 +1,7 @@
 """Write docs/validation.md: what `refnet validate` finds, and what it would find.
 
     python tools/write_validation.py [MODEL.onnx ...]
+    python tools/write_validation.py --backend     only the section of the ONNX backend tests; the page stays otherwise
 
 Always the full-size synthetic model in both published forms, with one image and a batch of three; then the models
 named. Every comparison runs in a fresh process, whose peak memory stands in the table.
@@ -34,6 +35,7 @@ from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_crops, sample_images
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
+BACKEND = ("<!-- begin: ONNX backend tests -->", "<!-- end: ONNX backend tests -->")
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
 Table = dict[str, Any]
 
@@ -42,12 +44,17 @@ def main() -> None:
     """Run every comparison and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path, help="other models to compare, one or two images each")
+    parser.add_argument("--backend", action="store_true", help="write only the section of the ONNX backend tests")
     parser.add_argument("--job", nargs=2, metavar=("NAME", "ARGUMENT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.job:
         name, argument = arguments.job
         table = JOBS[name](arguments.models[0], argument)
         print(json.dumps({**table, "peak": _peak_bytes()}))
+        return
+    if arguments.backend:
+        PAGE.write_text(_with_backend(PAGE.read_text()))
+        print(PAGE)
         return
     with tempfile.TemporaryDirectory() as folder:
         PAGE.write_text("\n".join(_page(Path(folder), arguments.models)) + "\n")
@@ -82,6 +89,24 @@ def _page(folder: Path, others: list[Path]) -> Iterator[str]:
     yield from ["", "## Where the error comes from", "", *_stages(full[1, 3])]
     yield from ["", "## Other runtimes", "", *_runtimes(forms[1])]
     yield from ["", "## What it would find", "", *_sensitivity(forms[1])]
+    yield from ["", *_backend()]
+
+
+def _backend() -> list[str]:
+    """The tally of the ONNX backend tests, in a fresh process; a section that begins and ends with a marker."""
+    print("backend tests", file=sys.stderr)
+    command = [sys.executable, "-m", "tests.onnx_backend"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PAGE.parents[1])
+    return [BACKEND[0], *done.stdout.splitlines(), BACKEND[1]]
+
+
+def _with_backend(page: str) -> str:
+    """The page with that section written anew, or added at its end."""
+    section = "\n".join(_backend())
+    if BACKEND[0] not in page:
+        return f"{page.rstrip()}\n\n{section}\n"
+    before, rest = page.split(BACKEND[0])
+    return before + section + rest.split(BACKEND[1])[1]
 
 
 HEAD = """# Validation

@@ -6,7 +6,7 @@ embeddings = engine.run({"data": images})["fc1"]
 
 from typing import Literal
 
-from refnet.errors import UsageError
+from refnet.errors import UnsupportedModelError, UsageError
 from refnet.fast.kernel_cache import nothing_kept
 from refnet.fast.plan import make_plan
 from refnet.fast.run import Engine
@@ -45,11 +45,12 @@ def compile(
     Raises
     ------
     ModelError, UnsupportedModelError
-        If the graph does not fit itself.
+        If the graph does not fit itself, or declares an input of float64.
     UsageError
         If an input's size is left open.
     """
     say_what_is_slow()
+    _refuse_float64(graph)
     shapes: dict[str, Shape] = {}
     for tensor in graph.inputs:
         if None in tensor.shape[1:]:
@@ -63,3 +64,13 @@ def compile(
     if batch_axes(graph, shapes).apart:
         return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)
     return WholeEngine(graph, team, low_memory=memory == "low", cache=cache)
+
+
+def _refuse_float64(graph: Graph) -> None:
+    """Refuse inputs of a precision that this engine does not compute in."""
+    for tensor in graph.inputs:
+        if tensor.dtype == "float64":
+            raise UnsupportedModelError(
+                f"input {tensor.name!r} declares float64; the fast engine computes in float32: use engine='reference', or "
+                "export the model in float32"
+            )

@@ -15,7 +15,7 @@ from refnet.fast.simplify import constant_names
 from refnet.fast.steps import GROUP_BYTES, Step, choose_kernel, divide_winograd
 from refnet.fast.storage import NO_BORDER, PIXEL, Border, Layout, Storage
 from refnet.graph import Array, Graph, Node, Shape
-from refnet.ops.inference import integer_tensors
+from refnet.ops.dtypes import FLOAT
 from refnet.ops.operator import Known
 
 FLOAT_BYTES = 4
@@ -54,8 +54,7 @@ class Draft:
         low_memory: bool,
     ) -> None:
         self.graph, self.known, self.by_image, self.constant = graph, known, by_image, constant_names(graph)
-        floats = by_image - integer_tensors(graph)
-        self.rows = frozenset(name for name in floats if math.prod(known[name].shape))
+        self.rows = frozenset(name for name in by_image if known[name].dtype == FLOAT and 0 not in known[name].shape)
         self.capacity, self.threads, self.low_memory = capacity, threads, low_memory
         self.work: list[Step | Generic] = []
         self.storages: dict[str, list[Storage]] = {}

@@ -34,6 +34,7 @@ class ConvLayer:
     weight : () -> (OC, IC / groups, KH, KW) float64
     weight_shape : (OC, IC / groups, KH, KW)
     bias, slope, scale, shift : (OC,) float64
+        A slope of NaN is a ReLU: 0 where sum < 0, whatever the sum.
     stride : (int, int)
     padding : (top, left, bottom, right)
     depthwise : bool

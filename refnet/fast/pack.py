@@ -8,6 +8,7 @@ import mmap
 
 import numpy as np
 
+from refnet.errors import UnsupportedModelError
 from refnet.fast.kernels.register_block import PANEL
 from refnet.fast.kernels.step import CONSTANT_ROWS
 from refnet.fast.kernels.tiles import FREQUENCIES
@@ -41,9 +42,9 @@ def constants_size(channels: int) -> int:
 
 
 def pack_constants(to: Array, bias: Array, slope: Array, scale: Array, shift: Array) -> None:
-    """(OC/32, 4, 32): bias, slope, scale, shift."""
+    """(OC/32, 4, 32): bias, slope, scale, shift. A bias of -0 becomes 0, so that no sum is -0, as in the definition."""
     rows = np.zeros((CONSTANT_ROWS, round_up(len(bias), PANEL)), dtype=np.float32)
-    for row, values in zip(rows, (bias, slope, scale, shift), strict=True):
+    for row, values in zip(rows, (_in_float32(bias + 0.0), slope, scale, shift), strict=True):
         row[: len(bias)] = values
     to[:] = rows.reshape(CONSTANT_ROWS, -1, PANEL).transpose(1, 0, 2).ravel()
 
@@ -82,13 +83,13 @@ def pack_depthwise(to: Array, layer: ConvLayer) -> None:
     """(C/16, taps, 16)."""
     c, _, kh, kw = layer.weight_shape
     filters = np.zeros((round_up(c, WIDTH), kh * kw), dtype=np.float32)
-    filters[:c] = layer.weight().reshape(c, kh * kw)
+    filters[:c] = _in_float32(layer.weight()).reshape(c, kh * kw)
     to[:] = filters.reshape(-1, WIDTH, kh * kw).transpose(0, 2, 1).ravel()
 
 
 def pack_dense(to: Array, layer: DenseLayer, x_shape: Shape) -> None:
     """(OC/32, K, 32), K in the order (C/16, H, W, 16) of the activation (C, H, W) or (C,)."""
-    oc, folded = layer.weight_shape[0], layer.weight()
+    oc, folded = layer.weight_shape[0], _in_float32(layer.weight())
     c, pixels = x_shape[0], int(np.prod(x_shape[1:]))
     to = to.reshape(round_up(oc, PANEL) // PANEL, round_up(c, WIDTH) // WIDTH, pixels, WIDTH, PANEL)
     for panel in range(len(to)):
@@ -102,7 +103,19 @@ def _panels(layer: ConvLayer, channels_to: int = WIDTH) -> Array:
     """Folded filters as (OC/32, IC, taps, 32)."""
     oc, ic, kh, kw = layer.weight_shape
     filters = np.zeros((round_up(oc, PANEL), round_up(ic, channels_to), kh * kw), dtype=np.float32)
-    filters[:oc, :ic] = layer.weight().reshape(oc, ic, kh * kw)
+    filters[:oc, :ic] = _in_float32(layer.weight()).reshape(oc, ic, kh * kw)
     return np.ascontiguousarray(
         filters.reshape(-1, PANEL, filters.shape[1], kh * kw).transpose(0, 2, 3, 1), dtype=np.float32
     )
+
+
+def _in_float32(values: Array) -> Array:
+    """Folded weights, each rounded once; refuses those that float32 does not hold."""
+    with np.errstate(over="ignore"):
+        rounded: Array = values.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        raise UnsupportedModelError(
+            f"a weight is {values[~np.isfinite(rounded)].flat[0]:g} once the scaling beside its layer is folded into it; the "
+            "fast engine computes in float32, which does not hold that: use engine='reference'"
+        )
+    return rounded

@@ -215,7 +215,7 @@ def _finished(draft: Draft, batch: int | None, digest: Future[str] | None) -> Pl
         value_inputs={tensor.name: tensor for tensor in draft.graph.inputs if tensor.name not in draft.rows},
         value_outputs=value_outputs,
         whole_outputs=whole_outputs,
-        constants={name: _as_float32(evaluate(draft.graph, name)) for name in read},
+        constants={name: as_float32(evaluate(draft.graph, name)) for name in read},
         capacity=draft.capacity,
         batch=batch,
         weights_resident=not draft.low_memory,
@@ -305,6 +305,6 @@ def _uses(work: Step | Generic, storage: Storage, name: str) -> bool:
     return work.node.output == name or any(storage is used for used in work.reads.values())
 
 
-def _as_float32(value: Array) -> Array:
+def as_float32(value: Array) -> Array:
     """Floats in the engine's precision, integers as they are."""
-    return value.astype(np.float32) if value.dtype.kind == "f" else value
+    return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value

@@ -12,11 +12,12 @@ from refnet.fast import pack
 from refnet.fast.costs import Cost
 from refnet.fast.kernels.driver import drive
 from refnet.fast.kernels.step import STEP
-from refnet.fast.plan import Compiled, Generic, Plan
+from refnet.fast.plan import Compiled, Generic, Plan, as_float32
 from refnet.fast.storage import Storage
 from refnet.fast.team import Team
-from refnet.graph import Array, Tensor
-from refnet.ops import OPERATORS
+from refnet.graph import Array
+from refnet.ops.application import apply_node
+from refnet.ops.dtypes import FLOAT, dtype_name, in_declared_dtype
 
 
 class Engine:
@@ -109,7 +110,12 @@ class Engine:
             raise ShapeError(f"input {name!r} has shape {array.shape}; expected ({wanted})")
         if name in self.plan.inputs:
             return array
-        return _as_declared(self.plan.value_inputs[name], array)
+        dtype = self.plan.value_inputs[name].dtype
+        return (
+            array.astype(np.float32, copy=False)
+            if dtype_name(dtype) == FLOAT
+            else in_declared_dtype(name, dtype, array)
+        )
 
     def _turns(self, count: int) -> list[tuple[int, int, int]]:
         """Which images are computed at a time, (first, last, how many ranks take a share of them alone)."""
@@ -195,18 +201,6 @@ class Engine:
             results[name][first:last] = view(arena, storage, last - first)
 
 
-def _as_declared(tensor: Tensor, array: Array) -> Array:
-    """An input that is handed to nodes, in the dtype they compute in: float32, or the integers that the file declares."""
-    if tensor.dtype.startswith("float"):
-        return array.astype(np.float32, copy=False)
-    declared = array.astype(tensor.dtype, copy=False) if array.dtype.kind in "iub" else None
-    if declared is None or not np.array_equal(declared, array):
-        raise ShapeError(
-            f"input {tensor.name!r} has dtype {array.dtype}; expected {tensor.dtype}, as the model declares"
-        )
-    return declared
-
-
 def view(arena: Array, storage: Storage, count: int) -> Array:
     """A tensor in plain order, (count, ...)."""
     layout = storage.layout
@@ -222,6 +216,6 @@ def compute_node(part: Generic, arena: Array, values: dict[str, Array], count: i
             inputs.append(view(arena, part.reads[name], count))
         else:
             inputs.append(values[name] if name else None)
-    values[node.output] = OPERATORS[node.op].compute(*inputs, **node.attributes)
+    values[node.output] = as_float32(apply_node(node, inputs))
     if part.writes:
         view(arena, part.writes, count)[:] = values[node.output]

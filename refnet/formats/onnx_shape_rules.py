@@ -146,6 +146,10 @@ def _padding(
         raise UnsupportedModelError(
             f"kernel_shape {kernel}, strides {stride}, dilations {dilation}; refnet implements two spatial axes"
         )
+    if node.op != "Conv" and set(dilation) != {1}:
+        raise UnsupportedModelError(
+            f"auto_pad = {auto_pad} with dilations = {dilation} on a pool: runtimes disagree about it; export it with pads"
+        )
     if min(stride) < 1:
         raise UnsupportedModelError(f"strides = {stride}; refnet implements strides of at least 1")
     x = reading.known(node.inputs[0]) if node.inputs else None
@@ -172,7 +176,13 @@ def _same(
     before, after = [], []
     for extent, k, s, d in zip(image, kernel, stride, dilation, strict=True):
         windows = -(-extent // s)
-        total = max((windows - 1) * s + d * (k - 1) + 1 - extent, 0)
+        total = (windows - 1) * s + d * (k - 1) + 1 - extent
+        if total < -1:  # one too many is left out at the end by all
+            raise UnsupportedModelError(
+                f"auto_pad = {auto_pad} with a window of {k} and a stride of {s} on an extent of {extent} pads by {total}: some "
+                "runtimes crop, others begin at 0; refnet does not guess. Export it with pads"
+            )
+        total = max(total, 0)
         less, more = total // 2, total - total // 2
         before.append(less if auto_pad == "SAME_UPPER" else more)
         after.append(more if auto_pad == "SAME_UPPER" else less)

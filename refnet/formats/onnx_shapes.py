@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from refnet.errors import ModelError
 from refnet.graph import Constants, Node, Tensor
-from refnet.ops.inference import infer_node, known_constant
+from refnet.ops.inference import infer_node, known_constant, known_input
 from refnet.ops.operator import Known
 
 
@@ -41,10 +41,11 @@ class Shapes:
             if None in extents:
                 self.checked = False
                 continue
+            whole = tuple(extent for extent in tensor.shape if extent is not None)
             rest = tuple(extent for extent in extents if extent is not None)
             leads = tensor.shape[:1] and tensor.shape[0] in (None, declared)
-            self._first[tensor.name] = Known((self.batch, *rest) if leads else rest)
-            self._second[tensor.name] = Known((self._other, *rest) if leads else rest)
+            self._first[tensor.name] = known_input(tensor, (self.batch, *rest) if leads else whole)
+            self._second[tensor.name] = known_input(tensor, (self._other, *rest) if leads else whole)
 
     def known(self, name: str) -> Known | None:
         """What is known of a tensor, or None."""

@@ -61,7 +61,7 @@ def read_tensor(tensor: onnx.TensorProto, what: str, home: Home, span: Span | No
     Raises
     ------
     UnsupportedModelError
-        If the dtype or the way of storing it is not implemented.
+        If the dtype or the way of storing it is not implemented, or a float64 is too small for float32.
     ModelError
         If there are not as many numbers as the shape says, or one of them is NaN or infinite.
     """
@@ -103,9 +103,12 @@ def _read(tensor: onnx.TensorProto, what: str, home: Home, span: Span | None) ->
     if dtype.kind == "f":
         if dtype != np.float32:
             home.notes.add(f"the file keeps it as {dtype}; it is converted to float32", what)
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32, copy=False)
+        kept = array
+        with np.errstate(over="ignore", under="ignore"):
+            array = kept.astype(np.float32, copy=False)
         refuse_not_finite(what, array)
+        if dtype == np.float64:
+            _refuse_too_small(what, kept, array)
     return array, place
 
 
@@ -134,6 +137,15 @@ def _numbers(
         bits = np.array(values, dtype=np.int32)  # float16 is kept as its 16 bits
         return bits.astype(np.uint16).view(np.float16), None
     return np.array(values, dtype=dtype), None
+
+
+def _refuse_too_small(what: str, kept: Array, array: Array) -> None:
+    """Refuse float64 numbers that are not 0 and lie below what float32 holds with full precision."""
+    lost = (kept != 0) & (abs(array) < np.finfo(np.float32).smallest_normal)
+    if lost.any():
+        raise UnsupportedModelError(
+            f"{what} holds {kept[lost].flat[0]:g} as float64; refnet keeps weights in float32, which does not hold that"
+        )
 
 
 def _external(

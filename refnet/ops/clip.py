@@ -7,6 +7,7 @@ import numpy as np
 from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import aligned
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
 
 
@@ -17,17 +18,20 @@ def clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array
     ----------
     x : any shape
     low, high : (), optional
-        An absent one does not limit. Where low > high, y = high (ONNX opset 13).
+        An absent one leaves every finite number; infinity becomes the largest of float32, the default that ONNX names.
+        Where low > high, y = high (ONNX opset 13). NaN stays NaN.
 
     Examples
     --------
     >>> clip(np.array([-2.0, 0.5, 2.0]), None, np.array(1.0))
     array([-2. ,  0.5,  1. ])
     """
+    if x.dtype.kind == "f":
+        x = np.where(np.isinf(x), np.copysign(np.finfo(np.float32).max, x).astype(x.dtype), x)
     if low is not None:
-        x = np.maximum(x, low.reshape(()))
+        x = np.where(x < low.reshape(()), low.reshape(()), x)
     if high is not None:
-        x = np.minimum(x, high.reshape(()))
+        x = np.where(x > high.reshape(()), high.reshape(()), x)
     return x
 
 
@@ -55,4 +59,4 @@ def vjp(wrt: int, dy: Array, x: Array, low: Array | None = None, high: Array | N
     return np.asarray(np.where(held, dy, 0).sum()).reshape(() if bound is None else bound.shape)
 
 
-CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), vjp=vjp, batch_axis=aligned)
+CLIP = Operator("Clip", clip, output_shape, flops, (1, 3), output_dtype=alike(*NUMBERS), vjp=vjp, batch_axis=aligned)

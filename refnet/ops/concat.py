@@ -6,6 +6,7 @@ from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import Tracked, aligned
 from refnet.ops.costs import free
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import ANY_NUMBER, REQUIRED, Known, Operator
 from refnet.ops.shapes import axis_index
 
@@ -47,5 +48,13 @@ def batch_axis(y: Known, *arrays: Tracked, axis: int) -> int | None:
 
 
 CONCAT = Operator(
-    "Concat", concat, output_shape, free, (1, ANY_NUMBER), {"axis": REQUIRED}, vjp=vjp, batch_axis=batch_axis
+    "Concat",
+    concat,
+    output_shape,
+    free,
+    (1, ANY_NUMBER),
+    {"axis": REQUIRED},
+    output_dtype=alike(),
+    vjp=vjp,
+    batch_axis=batch_axis,
 )

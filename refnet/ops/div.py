@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from refnet.errors import InputError
 from refnet.graph import Array
 from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -13,7 +15,12 @@ from refnet.ops.shapes import broadcast
 def div(a: Array, b: Array) -> Array:
     """Quotient of two arrays, y = a / b, each stretched to the other's shape.
 
-    Integers are divided towards zero, as ONNX does and Python's ``//`` does not.
+    Integers are divided towards zero, as ONNX does and Python's ``//`` does not; the least integer by -1 is itself.
+
+    Raises
+    ------
+    InputError
+        If an integer is divided by zero.
 
     Examples
     --------
@@ -23,7 +30,12 @@ def div(a: Array, b: Array) -> Array:
     array([ 1, -1])
     """
     if a.dtype.kind == "i":
-        return np.sign(a) * np.sign(b) * (abs(a) // abs(b))
+        if not b.all():
+            raise InputError("an integer is divided by zero; expected a divisor that is none")
+        with np.errstate(over="ignore"):
+            below, rest = np.divmod(a, b)
+        y: Array = below + ((rest != 0) & ((a < 0) != (b < 0)))
+        return y
     return a / b
 
 
@@ -32,4 +44,4 @@ def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
     return summed_to(dy / b, a.shape) if wrt == 0 else -summed_to(dy * a / (b * b), b.shape)
 
 
-DIV = Operator("Div", div, broadcast, per_element(1), (2, 2), vjp=vjp, batch_axis=aligned)
+DIV = Operator("Div", div, broadcast, per_element(1), (2, 2), output_dtype=alike(*NUMBERS), vjp=vjp, batch_axis=aligned)

@@ -6,6 +6,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import IMAGES, Tracked, aligned
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient, summed_to
+from refnet.ops.dtypes import indexed
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import broadcast, integers
 
@@ -49,4 +50,4 @@ def batch_axis(y: Known, x: Tracked, shape: Tracked) -> int | None:
     return aligned(y, x)
 
 
-EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), vjp=vjp, batch_axis=batch_axis)
+EXPAND = Operator("Expand", expand, output_shape, free, (2, 2), output_dtype=indexed(), vjp=vjp, batch_axis=batch_axis)

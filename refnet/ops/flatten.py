@@ -7,6 +7,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import same_order
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import Known, Operator
 
 
@@ -40,4 +41,14 @@ def output_shape(x: Known, *, axis: int = 1) -> Shape:
     return math.prod(x.shape[:start]), math.prod(x.shape[start:])
 
 
-FLATTEN = Operator("Flatten", flatten, output_shape, free, (1, 1), {"axis": 1}, vjp=reshaped, batch_axis=same_order)
+FLATTEN = Operator(
+    "Flatten",
+    flatten,
+    output_shape,
+    free,
+    (1, 1),
+    {"axis": 1},
+    output_dtype=alike(),
+    vjp=reshaped,
+    batch_axis=same_order,
+)

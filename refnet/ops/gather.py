@@ -7,6 +7,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import Tracked
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient, put_back
+from refnet.ops.dtypes import indexed
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import axis_index
 
@@ -23,11 +24,17 @@ def gather(x: Array, indices: Array, *, axis: int = 0) -> Array:
     -------
     The shape of x with the extent of the axis replaced by the shape of indices.
 
+    Raises
+    ------
+    ShapeError
+        If an index lies outside the axis.
+
     Examples
     --------
     >>> gather(np.array([1, 512, 7, 7]), np.array(0))
     array(1)
     """
+    _refuse_outside(indices, x.shape[axis])
     return np.asarray(np.take(x, indices, axis=axis))
 
 
@@ -38,9 +45,14 @@ def output_shape(x: Known, indices: Known, *, axis: int = 0) -> Shape:
     if indices.value is not None:
         if indices.value.dtype.kind != "i":
             raise ShapeError(f"indices have dtype {indices.value.dtype}; expected integers")
-        if ((indices.value < -extent) | (indices.value >= extent)).any():
-            raise ShapeError(f"indices reach outside an axis of {extent}; expected {-extent} to {extent - 1}")
+        _refuse_outside(indices.value, extent)
     return *x.shape[:along], *indices.shape, *x.shape[along + 1 :]
+
+
+def _refuse_outside(indices: Array, extent: int) -> None:
+    """Refuse an index that an axis of this extent has not."""
+    if ((indices < -extent) | (indices >= extent)).any():
+        raise ShapeError(f"indices reach outside an axis of {extent}; expected {-extent} to {extent - 1}")
 
 
 def vjp(wrt: int, dy: Array, x: Array, indices: Array, *, axis: int = 0) -> Array:
@@ -61,4 +73,6 @@ def batch_axis(_: Known, x: Tracked, indices: Tracked, *, axis: int = 0) -> int 
     return x.axis if x.axis < along else x.axis + len(indices.known.shape) - 1
 
 
-GATHER = Operator("Gather", gather, output_shape, free, (2, 2), {"axis": 0}, vjp=vjp, batch_axis=batch_axis)
+GATHER = Operator(
+    "Gather", gather, output_shape, free, (2, 2), {"axis": 0}, output_dtype=indexed(), vjp=vjp, batch_axis=batch_axis
+)

@@ -34,6 +34,8 @@ def output_shape(x: Known) -> Shape:
     """(N, C, 1, 1)."""
     if len(x.shape) != 4:
         raise ShapeError(f"x has shape {x.shape}; expected (N, C, H, W)")
+    if 0 in x.shape[2:]:
+        raise ShapeError(f"x has shape {x.shape}; expected at least one pixel to take the mean of")
     return *x.shape[:2], 1, 1
 
 

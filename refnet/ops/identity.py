@@ -4,6 +4,7 @@ from refnet.graph import Array
 from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import free
 from refnet.ops.cotangents import unchanged
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import same
 
@@ -19,4 +20,4 @@ def identity(x: Array) -> Array:
     return x
 
 
-IDENTITY = Operator("Identity", identity, same, free, (1, 1), vjp=unchanged, batch_axis=aligned)
+IDENTITY = Operator("Identity", identity, same, free, (1, 1), output_dtype=alike(), vjp=unchanged, batch_axis=aligned)

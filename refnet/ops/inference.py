@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from refnet.errors import ModelError, ShapeError, UnsupportedModelError, UsageError
-from refnet.graph import Array, Attribute, Graph, Node, Shape, Stored, entries
+from refnet.errors import InputError, ModelError, UnsupportedModelError, UsageError
+from refnet.graph import Array, Attribute, Graph, Node, Shape, Stored, Tensor, entries
 from refnet.ops import OPERATORS
+from refnet.ops.dtypes import dtype_name
 from refnet.ops.operator import ANY_NUMBER, REQUIRED, Known, Operator
 
 SMALL = 4096  # elements; shape arithmetic handles a few, weights have more
@@ -27,8 +28,8 @@ def infer(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Known]:
 
     Returns
     -------
-    {tensor: Known}, graph inputs and constants included. A value is there for every constant in memory, and for what
-    nodes make of constants and shapes alone as long as it has at most 4096 elements; integers stay int64.
+    {tensor: Known}, graph inputs and constants included. Dtypes are those that the graph declares. A value is there for every constant in memory, and for what
+    nodes make of constants and shapes alone as long as it has at most 4096 elements; integers keep their dtype.
 
     Raises
     ------
@@ -46,13 +47,13 @@ def infer(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Known]:
     >>> node = Node("flat", "Flatten", ("x",), "y", {"axis": 1})
     >>> graph = Graph("tiny", (Tensor("x", "float32", (1, 3, 2, 2)),), (Tensor("y", "float32", (1, 12)),), (node,), {})
     >>> infer(graph, {"x": (5, 3, 2, 2)})["y"]
-    Known(shape=(5, 12), value=None)
+    Known(shape=(5, 12), value=None, dtype='float')
     """
     declared = [tensor.name for tensor in graph.inputs]
     if set(shapes) != set(declared):
         raise UsageError(f"shapes are given for {sorted(shapes)}; expected one for each graph input, {declared}")
     known = {name: known_constant(entry) for name, entry in entries(graph.constants).items()}
-    known.update((name, Known(tuple(shape))) for name, shape in shapes.items())
+    known.update((tensor.name, known_input(tensor, shapes[tensor.name])) for tensor in graph.inputs)
     for node in graph.nodes:
         known[node.output] = infer_node(node, known)
     for tensor in graph.outputs:
@@ -63,7 +64,12 @@ def infer(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Known]:
 
 def known_constant(entry: Array | Stored) -> Known:
     """What is known of a constant; one that is stored is not read for it."""
-    return Known(entry.shape, entry if isinstance(entry, np.ndarray) else None)
+    return Known(entry.shape, entry if isinstance(entry, np.ndarray) else None, dtype_name(entry.dtype))
+
+
+def known_input(tensor: Tensor, shape: Shape) -> Known:
+    """What is known of a graph input that is given in this shape."""
+    return Known(tuple(shape), dtype=dtype_name(tensor.dtype))
 
 
 def infer_node(node: Node, known: Mapping[str, Known]) -> Known:
@@ -72,19 +78,8 @@ def infer_node(node: Node, known: Mapping[str, Known]) -> Known:
         return _result(node, known)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"node {node.name!r} ({node.op}): {error}") from error
-    except (ModelError, ShapeError) as error:
+    except (ModelError, InputError) as error:
         raise ModelError(f"node {node.name!r} ({node.op}): {error}") from error
-
-
-def integer_tensors(graph: Graph) -> frozenset[str]:
-    """Tell which tensors hold integers or truth values."""
-    names = {tensor.name for tensor in graph.inputs if not tensor.dtype.startswith("float")}
-    names |= {name for name, entry in entries(graph.constants).items() if entry.dtype.kind != "f"}
-    for node in graph.nodes:
-        rule, given = OPERATORS[node.op].gives_integers, [name in names for name in node.inputs]
-        if rule(*given, **node.attributes) if rule else given[0]:
-            names.add(node.output)
-    return frozenset(names)
 
 
 def flops(node: Node, known: Mapping[str, Known]) -> int:
@@ -101,8 +96,9 @@ def _result(node: Node, known: Mapping[str, Known]) -> Known:
     _check_attributes(operator, node.attributes)
     _check_names(operator, node, known)
     inputs = [known[name] if name else None for name in node.inputs]
+    dtype = operator.output_dtype(*(tensor and tensor.dtype for tensor in inputs), **node.attributes)
     shape = operator.output_shape(*inputs, **node.attributes)
-    return Known(shape, _value(operator, shape, inputs, node.attributes))
+    return Known(shape, _value(operator, shape, inputs, node.attributes), dtype)
 
 
 def _value(
@@ -114,7 +110,8 @@ def _value(
         return operator.compute(*(np.broadcast_to(0.0, tensor.shape) for tensor in present), **attributes)
     if math.prod(shape) > SMALL or any(t.value is None or math.prod(t.shape) > SMALL for t in present):
         return None
-    return operator.compute(*(None if tensor is None else tensor.value for tensor in inputs), **attributes)
+    with np.errstate(all="ignore"):
+        return np.asarray(operator.compute(*(tensor and tensor.value for tensor in inputs), **attributes))
 
 
 def _check_attributes(operator: Operator, attributes: Mapping[str, Attribute]) -> None:

@@ -8,6 +8,7 @@ from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import Tracked, aligned
 from refnet.ops.cotangents import summed_to
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
 
 
@@ -76,4 +77,6 @@ def batch_axis(y: Known, a: Tracked, b: Tracked) -> int | None:
     return aligned(y, a, b) if leading else None
 
 
-MATMUL = Operator("MatMul", matmul, output_shape, flops, (2, 2), vjp=vjp, batch_axis=batch_axis)
+MATMUL = Operator(
+    "MatMul", matmul, output_shape, flops, (2, 2), output_dtype=alike(*NUMBERS), vjp=vjp, batch_axis=batch_axis
+)

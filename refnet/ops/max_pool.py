@@ -64,7 +64,7 @@ def output_shape(
     dilation: Pair = (1, 1),
     ceil_mode: int = 0,
 ) -> Shape:
-    """(N, C, OH, OW); refuses a padding as large as the window."""
+    """(N, C, OH, OW); refuses a padding as large as the window, and a window that sees no pixel at all."""
     if len(x.shape) != 4:
         raise ShapeError(f"x has shape {x.shape}; expected (N, C, H, W)")
     extents = output_extents(
@@ -73,6 +73,14 @@ def output_shape(
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     if any(pad >= reach[side % 2] for side, pad in enumerate(padding)):
         raise ShapeError(f"padding = {padding}; expected less than the window's reach {reach}")
+    for axis in (0, 1):
+        starts = np.arange(extents[axis])[:, np.newaxis] * stride[axis] - padding[axis]
+        seen = starts + np.arange(kernel[axis]) * dilation[axis]
+        if not ((seen >= 0) & (seen < x.shape[2 + axis])).any(axis=1).all():
+            raise ShapeError(
+                f"a window of {kernel} with dilation {dilation} sees no pixel of an image of {x.shape[2:]} at one of its places; "
+                "a largest of nothing is undefined"
+            )
     return *x.shape[:2], *extents
 
 

@@ -4,6 +4,7 @@ from refnet.graph import Array
 from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -24,4 +25,4 @@ def vjp(wrt: int, dy: Array, a: Array, b: Array) -> Array:
     return summed_to(dy * (b, a)[wrt], (a, b)[wrt].shape)
 
 
-MUL = Operator("Mul", mul, broadcast, per_element(1), (2, 2), vjp=vjp, batch_axis=aligned)
+MUL = Operator("Mul", mul, broadcast, per_element(1), (2, 2), output_dtype=alike(*NUMBERS), vjp=vjp, batch_axis=aligned)

@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refnet.graph import Array, Attribute, Shape
+from refnet.ops.dtypes import FLOAT, DtypeRule, alike
 
 REQUIRED: Any = object()  # in `Operator.attributes`: the node must say it, there is no default
 ANY_NUMBER = 2**31 - 1  # in `Operator.arity`: as many inputs as the node lists
 
+_FLOATS = alike(FLOAT)
+
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a tensor before any image is seen: its shape, and its value if that follows from shapes."""
+    """What is known of a tensor before any image is seen: shape, dtype, and its value if that follows from shapes."""
 
     shape: Shape
     value: Array | None = None
+    dtype: str = FLOAT  # as `dtypes.dtype_name` has it
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Operator:
         How many inputs it takes, absent optional ones in between included.
     reads_only_shapes : bool
         True where the result follows from the shapes of the inputs alone (Shape); its gradient is 0 everywhere.
+    output_dtype : (*dtypes, **attributes) -> dtype
+        Raises ShapeError or UnsupportedModelError for dtypes that the operator does not take. Floats only by default.
     vjp : (wrt, dy, *arrays, **attributes) -> array, or None
         The vector-Jacobian product: the gradient of sum(dy * y) with respect to input number `wrt`, of its shape.
         One input at a time, because a gradient with respect to pixels must not pay for those of the weights. Raises
@@ -51,8 +57,6 @@ class Operator:
     batch_axis : (Known of the output, *Tracked, **attributes) -> int or None, or None
         Along which axis of the output the images of a batch lie, slice i made from image i alone; None where images may
         be mixed. See `batch_axis` for the rules that operators share. An operator without a rule mixes them.
-    gives_integers : (*bool, **attributes) -> bool, or None
-        Whether the output holds integers or truth values, given which inputs do. None: as the first input does.
     """
 
     name: str
@@ -62,6 +66,6 @@ class Operator:
     arity: tuple[int, int]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     reads_only_shapes: bool = False
+    output_dtype: DtypeRule = _FLOATS
     vjp: Callable[..., Array] | None = None
     batch_axis: Callable[..., int | None] | None = None
-    gives_integers: Callable[..., bool] | None = None

@@ -4,8 +4,10 @@ import numpy as np
 
 from refnet.graph import Array
 from refnet.ops.batch_axis import aligned
+from refnet.ops.cast import truncated
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Operator
 from refnet.ops.shapes import broadcast
 
@@ -14,7 +16,8 @@ def pow(x: Array, exponent: Array) -> Array:
     """Raise x to a power, y = x ** exponent, each stretched to the other's shape.
 
     The result has the dtype of x, whatever the exponent's. A square is a product, rounded once; the last bit of other
-    powers is NumPy's and may depend on the processor.
+    powers is NumPy's and may depend on the processor. Integers to an integer power of at least 0 wrap around as products
+    do; to another power they are computed in float64 and truncated as a Cast does it.
 
     Examples
     --------
@@ -24,9 +27,19 @@ def pow(x: Array, exponent: Array) -> Array:
     y: Array
     if (exponent == 2).all():
         y = np.square(np.broadcast_arrays(x, exponent)[0])
-    else:
+    elif x.dtype.kind != "i":
         y = np.power(x, exponent.astype(x.dtype))
+    elif exponent.dtype.kind == "i" and (exponent >= 0).all():
+        y = np.power(x, exponent, dtype=np.int64).astype(x.dtype)  # modulo 2**64, and then 2**32
+    else:
+        y = truncated(np.power(x.astype(np.float64), exponent.astype(np.float64)), x.dtype)
     return y
+
+
+def output_dtype(x: str, exponent: str) -> str:
+    """The dtype of the base; both are numbers, not necessarily alike."""
+    alike(*NUMBERS)(exponent)
+    return alike(*NUMBERS)(x)
 
 
 def vjp(wrt: int, dy: Array, x: Array, exponent: Array) -> Array:
@@ -42,4 +55,4 @@ def vjp(wrt: int, dy: Array, x: Array, exponent: Array) -> Array:
     return summed_to(dy * np.power(x, power) * logarithm, exponent.shape)
 
 
-POW = Operator("Pow", pow, broadcast, per_element(1), (2, 2), vjp=vjp, batch_axis=aligned)
+POW = Operator("Pow", pow, broadcast, per_element(1), (2, 2), output_dtype=output_dtype, vjp=vjp, batch_axis=aligned)

@@ -10,6 +10,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import aligned
 from refnet.ops.costs import per_element
 from refnet.ops.cotangents import summed_to
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import refuse_unless_broadcastable
 
@@ -52,4 +53,6 @@ def vjp(wrt: int, dy: Array, x: Array, slope: Array) -> Array:
     return summed_to(np.where(x < 0, x * dy, 0), slope.shape)
 
 
-PRELU = Operator("PRelu", prelu, output_shape, per_element(2), (2, 2), vjp=vjp, batch_axis=aligned)
+PRELU = Operator(
+    "PRelu", prelu, output_shape, per_element(2), (2, 2), output_dtype=alike(*NUMBERS), vjp=vjp, batch_axis=aligned
+)

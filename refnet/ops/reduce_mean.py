@@ -4,14 +4,17 @@ import math
 
 import numpy as np
 
+from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import beside_axes
+from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
-from refnet.ops.reduction import output_shape, reduced_axes
+from refnet.ops.reduction import output_shape as reduced_shape
+from refnet.ops.reduction import reduced_axes
 
 
 def reduce_mean(x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Array:
-    """Take the mean over the axes, or over all if none is named.
+    """Take the mean over the axes, or over all if none is named; the mean of integers is truncated to an integer.
 
     Parameters
     ----------
@@ -25,7 +28,22 @@ def reduce_mean(x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> A
     >>> reduce_mean(np.array([[1.0, 2.0], [3.0, 6.0]]), axes=(0,), keepdims=0)
     array([2., 4.])
     """
-    return np.asarray(x.mean(axis=reduced_axes(axes, x.ndim), keepdims=bool(keepdims)))
+    along, keep = reduced_axes(axes, x.ndim), bool(keepdims)
+    if x.dtype.kind != "i":
+        return np.asarray(x.mean(axis=along, keepdims=keep))
+    count = math.prod(x.shape[axis] for axis in along)
+    whole, rest = np.divmod(x.astype(np.int64), count)  # sums of these do not overflow
+    carried, rest = np.divmod(rest.sum(axis=along, keepdims=keep), count)
+    below = whole.sum(axis=along, keepdims=keep) + carried
+    return np.asarray(below + ((below < 0) & (rest != 0)), dtype=x.dtype)
+
+
+def output_shape(x: Known, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Shape:
+    """As every reduction's; refuses a mean over no elements."""
+    shape = reduced_shape(x, axes=axes, keepdims=keepdims)
+    if 0 in (x.shape[axis] for axis in reduced_axes(axes, len(x.shape))):
+        raise ShapeError(f"x has shape {x.shape}; a mean over no elements is undefined")
+    return shape
 
 
 def flops(_: Shape, x: Known, **__: object) -> int:
@@ -41,5 +59,13 @@ def vjp(wrt: int, dy: Array, x: Array, *, axes: tuple[int, ...] = (), keepdims: 
 
 
 REDUCE_MEAN = Operator(
-    "ReduceMean", reduce_mean, output_shape, flops, (1, 1), {"axes": (), "keepdims": 1}, vjp=vjp, batch_axis=beside_axes
+    "ReduceMean",
+    reduce_mean,
+    output_shape,
+    flops,
+    (1, 1),
+    {"axes": (), "keepdims": 1},
+    output_dtype=alike(*NUMBERS),
+    vjp=vjp,
+    batch_axis=beside_axes,
 )

@@ -7,6 +7,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import same_order
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import indexed
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import integers
 
@@ -56,5 +57,13 @@ def output_shape(x: Known, shape: Known, *, allow_zero: int = 0) -> Shape:
 
 
 RESHAPE = Operator(
-    "Reshape", reshape, output_shape, free, (2, 2), {"allow_zero": 0}, vjp=reshaped, batch_axis=same_order
+    "Reshape",
+    reshape,
+    output_shape,
+    free,
+    (2, 2),
+    {"allow_zero": 0},
+    output_dtype=indexed(),
+    vjp=reshaped,
+    batch_axis=same_order,
 )

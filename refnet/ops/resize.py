@@ -4,6 +4,8 @@ Does not cover cubic interpolation, antialiasing, cropping, or extrapolation oth
 """
 
 import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import IMAGES, Tracked
 from refnet.ops.cotangents import no_gradient, put_back
+from refnet.ops.dtypes import FLOAT, NUMBERS, alike, indexed
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.shapes import integers
 
@@ -38,13 +41,14 @@ def resize(
         align_corners        i * (n - 1) / (m - 1), but 0 if m = 1
 
     clamped to 0 .. n-1. There, "nearest" takes the one element that nearest_mode rounds to, and "linear" weighs the
-    two beside it by their closeness.
+    two beside it by their closeness. Places for "nearest" are quotients of whole numbers, rounded exactly. A scale is kept
+    in float32: one that is no whole number stands for the simplest fraction that rounds to it, 0.33333334 for 1/3.
 
     Parameters
     ----------
     x : any shape, such as (N, C, H, W)
     scales : (rank of x,), optional
-        Factors. An extent n becomes floor(n * scale).
+        Factors, finite. An extent n becomes floor(n * scale).
     sizes : (rank of x,) integers, optional
         The extents of the result, instead of scales; then scale = m / n. Exactly one of both is given.
     mode : "nearest" or "linear"
@@ -69,10 +73,11 @@ def resize(
         scale = m / n if scales is None else float(scales[axis])
         if scale == 1:
             continue
-        places = np.clip(_places(m, n, scale, coordinate_transformation), 0, n - 1)
         if mode == "nearest":
-            x = np.take(x, _rounded(places, nearest_mode), axis=axis)
+            exact = Fraction(m, n) if scales is None else _fraction(scales[axis])
+            x = np.take(x, _nearest(m, n, exact, coordinate_transformation, nearest_mode), axis=axis)
         else:
+            places = np.clip(_places(m, n, scale, coordinate_transformation), 0, n - 1)
             low, high, nearness = _between(places, n, x, axis)
             x = (1 - nearness) * np.take(x, low, axis=axis) + nearness * np.take(x, high, axis=axis)
     return x
@@ -102,7 +107,11 @@ def output_shape(
     elif scales is not None and scales.value is not None and scales.value.ndim == 1:
         if len(scales.value) != len(x.shape):
             raise ShapeError(f"{len(scales.value)} scales for an x of shape {x.shape}; expected one for each axis")
-        shape = tuple(math.floor(n * float(scale)) for n, scale in zip(x.shape, scales.value, strict=True))
+        if not (np.isfinite(scales.value) & (scales.value > 0)).all():
+            raise ShapeError(f"scales are {scales.value.tolist()}; expected finite numbers above 0")
+        shape = tuple(math.floor(n * _fraction(scale)) for n, scale in zip(x.shape, scales.value, strict=True))
+        if coordinate_transformation == "align_corners":
+            _refuse_part_of_an_element(x.shape, scales.value)
     else:
         raise UnsupportedModelError("scales are computed from the image; refnet implements constant ones")
     if len(shape) != len(x.shape) or min(shape, default=1) < 1:
@@ -110,6 +119,23 @@ def output_shape(
             f"x has shape {x.shape} and would get {shape}; expected one extent of at least 1 for each axis"
         )
     return shape
+
+
+def _refuse_part_of_an_element(shape: Shape, scales: Array) -> None:
+    """Refuse scales that do not give whole extents where corners are aligned: ONNX's own runtimes disagree there."""
+    for extent, scale in zip(shape, scales, strict=True):
+        if (extent * _fraction(scale)).denominator != 1:
+            raise UnsupportedModelError(
+                f"scale {float(scale):g} of an extent of {extent} with align_corners; refnet implements whole results there: "
+                "export sizes instead of scales"
+            )
+
+
+def output_dtype(x: str, scales: str | None = None, sizes: str | None = None, *, mode: str, **_: object) -> str:
+    """The dtype of x: any number for "nearest", floats for what is weighed."""
+    alike(FLOAT)(scales or FLOAT)
+    indexed(*(NUMBERS if mode == "nearest" else (FLOAT,)))(x, sizes)
+    return x
 
 
 def vjp(
@@ -130,10 +156,11 @@ def vjp(
         scale = m / n if scales is None else float(scales[axis])
         if scale == 1:
             continue
-        places = np.clip(_places(m, n, scale, coordinate_transformation), 0, n - 1)
         if mode == "nearest":
-            dy = put_back(dy, n, _rounded(places, nearest_mode), axis)
+            exact = Fraction(m, n) if scales is None else _fraction(scales[axis])
+            dy = put_back(dy, n, _nearest(m, n, exact, coordinate_transformation, nearest_mode), axis)
         else:
+            places = np.clip(_places(m, n, scale, coordinate_transformation), 0, n - 1)
             low, high, nearness = _between(places, n, dy, axis)
             dy = put_back((1 - nearness) * dy, n, low, axis) + put_back(nearness * dy, n, high, axis)
     return dy
@@ -157,11 +184,39 @@ def _places(m: int, n: int, scale: float, coordinate_transformation: str) -> Arr
     return (i + 0.5) / scale - 0.5
 
 
-def _rounded(places: Array, nearest_mode: str) -> Array:
-    """The whole number that nearest_mode takes for each place."""
-    offset = {"floor": 0.0, "ceil": 0.0, "round_prefer_floor": -0.5, "round_prefer_ceil": 0.5}[nearest_mode]
-    rounded: Array = (np.ceil if nearest_mode in ("ceil", "round_prefer_floor") else np.floor)(places + offset)
-    return rounded.astype(np.int64)
+def _fraction(scale: Array) -> Fraction:
+    """The simplest fraction that rounds to a float32 number: the first convergent of it that does."""
+    exact = Fraction(float(scale))
+    rest = exact
+    numerators, denominators = (0, 1), (1, 0)
+    while True:
+        whole = math.floor(rest)
+        numerators = numerators[1], whole * numerators[1] + numerators[0]
+        denominators = denominators[1], whole * denominators[1] + denominators[0]
+        convergent = Fraction(numerators[1], denominators[1])
+        if convergent == exact or np.float32(float(convergent)) == np.float32(float(exact)):
+            return convergent
+        rest = 1 / (rest - whole)
+
+
+def _nearest(m: int, n: int, scale: Fraction, coordinate_transformation: str, nearest_mode: str) -> Array:
+    """Which element of n each of the m elements of the result is: places as `_places` has them, in whole numbers."""
+    p, q = scale.numerator, scale.denominator
+    if coordinate_transformation == "align_corners":
+        places = [(i * (n - 1), max(m - 1, 1)) for i in range(m)]
+    elif coordinate_transformation == "asymmetric" or (coordinate_transformation == "pytorch_half_pixel" and m == 1):
+        places = [(i * q, p) for i in range(m)]
+    else:
+        places = [((2 * i + 1) * q - p, 2 * p) for i in range(m)]
+    return np.array([min(max(_ROUNDED[nearest_mode](*place), 0), n - 1) for place in places])
+
+
+_ROUNDED: Mapping[str, Callable[[int, int], int]] = {  # of the quotient of two whole numbers
+    "floor": lambda over, under: over // under,
+    "ceil": lambda over, under: -(-over // under),
+    "round_prefer_floor": lambda over, under: -((under - 2 * over) // (2 * under)),
+    "round_prefer_ceil": lambda over, under: (2 * over + under) // (2 * under),
+}
 
 
 def _between(places: Array, n: int, like: Array, axis: int) -> tuple[Array, Array, Array]:
@@ -190,6 +245,7 @@ RESIZE = Operator(
     flops,
     (1, 3),
     {"mode": REQUIRED, "coordinate_transformation": REQUIRED, "nearest_mode": "round_prefer_floor"},
+    output_dtype=output_dtype,
     vjp=vjp,
     batch_axis=batch_axis,
 )

@@ -23,4 +23,4 @@ def output_shape(x: Known) -> Shape:
     return (len(x.shape),)
 
 
-SHAPE = Operator("Shape", shape, output_shape, free, (1, 1), reads_only_shapes=True, gives_integers=lambda _: True)
+SHAPE = Operator("Shape", shape, output_shape, free, (1, 1), reads_only_shapes=True, output_dtype=lambda _: "int64")

@@ -2,13 +2,16 @@
 
 import numpy as np
 
-from refnet.errors import ShapeError
+from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import IMAGES, Tracked
 from refnet.ops.costs import free
 from refnet.ops.cotangents import no_gradient
+from refnet.ops.dtypes import indexed
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import axis_index, axis_indices, integers
+
+_TO_THE_END = (2**31 - 1, 2**63 - 1)  # what ONNX recommends for "to the end", forwards
 
 
 def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, steps: Array | None = None) -> Array:
@@ -18,7 +21,9 @@ def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, step
     ----------
     x : any shape
     starts, ends : (K,) integers
-        As in a Python slice: counted from the end where negative, clamped where outside.
+        Counted from the end where negative, then clamped: to 0 .. extent for a positive step; for a negative one starts to
+        0 .. extent - 1 and ends to -1 .. extent - 1. (A Python slice that starts before the beginning and goes back
+        is empty; here it holds the first element.)
     axes : (K,) integers, optional
         Absent: the first K. None twice.
     steps : (K,) integers, optional
@@ -29,24 +34,23 @@ def slice_(x: Array, starts: Array, ends: Array, axes: Array | None = None, step
     >>> slice_(np.arange(5), np.array([-1]), np.array([-9]), None, np.array([-2]))
     array([4, 2, 0])
     """
-    cuts = _cuts(
+    ranges = _ranges(
         x.shape,
         Known(starts.shape, starts),
         Known(ends.shape, ends),
         None if axes is None else Known(axes.shape, axes),
         None if steps is None else Known(steps.shape, steps),
     )
-    return x[cuts]
+    return x[tuple(_as_slice(places) for places in ranges)]
 
 
 def output_shape(x: Known, starts: Known, ends: Known, axes: Known | None = None, steps: Known | None = None) -> Shape:
     """How many indices each cut leaves."""
-    cuts = _cuts(x.shape, starts, ends, axes, steps)
-    return tuple(len(range(*cut.indices(extent))) for cut, extent in zip(cuts, x.shape, strict=True))
+    return tuple(map(len, _ranges(x.shape, starts, ends, axes, steps)))
 
 
-def _cuts(shape: Shape, starts: Known, ends: Known, axes: Known | None, steps: Known | None) -> tuple[slice, ...]:
-    """One Python slice for every axis."""
+def _ranges(shape: Shape, starts: Known, ends: Known, axes: Known | None, steps: Known | None) -> tuple[range, ...]:
+    """The indices that stay, of every axis."""
     first, last = integers("starts", starts), integers("ends", ends)
     along = tuple(range(len(first))) if axes is None else integers("axes", axes)
     step = (1,) * len(first) if steps is None else integers("steps", steps)
@@ -58,10 +62,31 @@ def _cuts(shape: Shape, starts: Known, ends: Known, axes: Known | None, steps: K
     if 0 in step:
         raise ShapeError(f"steps = {step}; expected none of them 0")
     axis_indices(along, len(shape))
-    cuts = [slice(None)] * len(shape)
+    ranges = [range(extent) for extent in shape]
     for axis, *cut in zip(along, first, last, step, strict=True):
-        cuts[axis_index(axis, len(shape))] = slice(*cut)
-    return tuple(cuts)
+        at = axis_index(axis, len(shape))
+        ranges[at] = _places(*cut, extent=shape[at])
+    return tuple(ranges)
+
+
+def _places(start: int, end: int, step: int, *, extent: int) -> range:
+    """The indices that one cut leaves; refuses the largest integer as an end to go back to."""
+    if step < 0 and end in _TO_THE_END:
+        raise UnsupportedModelError(
+            f"an end of {end} with a step of {step}: clamped, nothing is left, and some runtimes read it as the beginning; "
+            "refnet does not guess. Export the least integer to go back to the beginning"
+        )
+    start, end = (bound + extent if bound < 0 else bound for bound in (start, end))
+    if step > 0:
+        return range(min(max(start, 0), extent), min(max(end, 0), extent), step)
+    return range(min(max(start, 0), extent - 1), min(max(end, -1), extent - 1), step)
+
+
+def _as_slice(places: range) -> slice:
+    """The Python slice that takes these indices."""
+    if not places:
+        return slice(0, 0)
+    return slice(places.start, None if places.stop < 0 else places.stop, places.step)
 
 
 def vjp(
@@ -88,8 +113,8 @@ def batch_axis(
     if x.axis is None or not all(bound is None or bound.fixed for bound in (starts, ends, axes, steps)):
         return None
     along, by = (None if bound is None else bound.known for bound in (axes, steps))
-    cut = _cuts(x.known.shape, starts.known, ends.known, along, by)[x.axis]
-    return x.axis if cut.indices(IMAGES) == (0, IMAGES, 1) else None
+    left = _ranges(x.known.shape, starts.known, ends.known, along, by)[x.axis]
+    return x.axis if left == range(IMAGES) else None
 
 
-SLICE = Operator("Slice", slice_, output_shape, free, (3, 5), vjp=vjp, batch_axis=batch_axis)
+SLICE = Operator("Slice", slice_, output_shape, free, (3, 5), output_dtype=indexed(), vjp=vjp, batch_axis=batch_axis)

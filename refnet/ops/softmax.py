@@ -3,6 +3,8 @@
 Below opset 13 ONNX flattens to two axes first; the reader accepts only files in which that is the same.
 """
 
+import numpy as np
+
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import beside_axis
 from refnet.ops.costs import per_element
@@ -21,7 +23,7 @@ def softmax(x: Array, *, axis: int) -> Array:
     >>> softmax(np.array([[1000.0, 1000.0]]), axis=1)
     array([[0.5, 0.5]])
     """
-    powers = exponential(x - x.max(axis=axis, keepdims=True))
+    powers = exponential(x - x.max(axis=axis, keepdims=True, initial=-np.inf))  # an axis may be of no elements
     y: Array = powers / powers.sum(axis=axis, keepdims=True)
     return y
 

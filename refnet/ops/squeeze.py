@@ -5,6 +5,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import same_order
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import Known, Operator
 from refnet.ops.shapes import axis_indices
 
@@ -31,4 +32,14 @@ def output_shape(x: Known, *, axes: tuple[int, ...] = ()) -> Shape:
     return tuple(extent for axis, extent in enumerate(x.shape) if axis not in gone)
 
 
-SQUEEZE = Operator("Squeeze", squeeze, output_shape, free, (1, 1), {"axes": ()}, vjp=reshaped, batch_axis=same_order)
+SQUEEZE = Operator(
+    "Squeeze",
+    squeeze,
+    output_shape,
+    free,
+    (1, 1),
+    {"axes": ()},
+    output_dtype=alike(),
+    vjp=reshaped,
+    batch_axis=same_order,
+)

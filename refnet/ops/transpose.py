@@ -4,6 +4,7 @@ from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import Tracked
 from refnet.ops.costs import free
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import REQUIRED, Known, Operator
 
 
@@ -36,5 +37,13 @@ def batch_axis(_: Known, x: Tracked, *, perm: tuple[int, ...]) -> int | None:
 
 
 TRANSPOSE = Operator(
-    "Transpose", transpose, output_shape, free, (1, 1), {"perm": REQUIRED}, vjp=vjp, batch_axis=batch_axis
+    "Transpose",
+    transpose,
+    output_shape,
+    free,
+    (1, 1),
+    {"perm": REQUIRED},
+    output_dtype=alike(),
+    vjp=vjp,
+    batch_axis=batch_axis,
 )

@@ -6,6 +6,7 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import same_order
 from refnet.ops.costs import free
 from refnet.ops.cotangents import reshaped
+from refnet.ops.dtypes import alike
 from refnet.ops.operator import REQUIRED, Known, Operator
 from refnet.ops.shapes import axis_indices
 
@@ -30,5 +31,13 @@ def output_shape(x: Known, *, axes: tuple[int, ...]) -> Shape:
 
 
 UNSQUEEZE = Operator(
-    "Unsqueeze", unsqueeze, output_shape, free, (1, 1), {"axes": REQUIRED}, vjp=reshaped, batch_axis=same_order
+    "Unsqueeze",
+    unsqueeze,
+    output_shape,
+    free,
+    (1, 1),
+    {"axes": REQUIRED},
+    output_dtype=alike(),
+    vjp=reshaped,
+    batch_axis=same_order,
 )

@@ -26,6 +26,8 @@ def output_extents(
         )
     if ceil_mode not in (0, 1):
         raise UnsupportedModelError(f"ceil_mode = {ceil_mode}; refnet implements 0 and 1")
+    if min(image) < 1:
+        raise ShapeError(f"the image is {image[0]} x {image[1]} pixels; expected at least one each way")
     extents = []
     for axis in (0, 1):
         before, after = padding[axis], padding[axis + 2]

@@ -15,6 +15,7 @@ from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.onnx_shapes import Shapes
 from refnet.graph import Constants, Node, Tensor
 from refnet.ops.conv import conv
+from tests.comparison import assert_within
 from tests.formats.dialects import BN, INT, one
 from tests.formats.models import model, node, ramp, read
 
@@ -221,6 +222,14 @@ CONV = {"w": ramp(4, 3, 3, 3)}
             one("MaxPool", 11, kernel_shape=[2, 2], auto_pad="SAME_UPPER", ceil_mode=1),
             "ceil_mode = 1 together with auto_pad; refnet implements ceil_mode with pads only",
         ),
+        (
+            one("MaxPool", 12, kernel_shape=[2, 2], auto_pad="SAME_UPPER", dilations=[1, 2]),
+            "auto_pad = SAME_UPPER with dilations = (1, 2) on a pool: runtimes disagree about it; export it with pads",
+        ),
+        (
+            one("Conv", 11, weights={"w": ramp(4, 3, 1, 1)}, auto_pad="SAME_UPPER", strides=[4, 1]),
+            "auto_pad = SAME_UPPER with a window of 1 and a stride of 4 on an extent of 8 pads by -3: some runtimes crop",
+        ),
         (one("AveragePool", 19, kernel_shape=[2, 2], dilations=[2, 2]), "dilations = (2, 2); refnet implements 1 for AveragePool"),
         (one("Softmax", 11), "axis = 1 in opset 11 runs over all axes from there on, and x has shape (1, 3, 8, 7)"),
         (one("Softmax", 11, x=(1, 3, None)), "axis = 1 in opset 11 runs over all axes from there on, and x has an unknown shape"),
@@ -263,3 +272,10 @@ def test_weights_are_checked_when_it_runs_where_the_file_leaves_the_size_free(tm
     graph = read(one("Conv", 11, weights={"w": ramp(4, 5, 3, 3)}, x=(None, 3, None, None)), tmp_path)
     with pytest.raises(ModelError, match="weight has shape"):
         reference.run(graph, {"x": ramp(1, 3, 8, 7)})
+
+
+def test_an_input_of_another_leading_extent_keeps_it(tmp_path: Path) -> None:
+    proto = one("Gemm", 11, "x", "b", x=(3, 5))
+    proto.graph.input.append(onnx.helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, (5, 4)))
+    a, b = ramp(3, 5), ramp(5, 4)
+    assert_within(reference.run(read(proto, tmp_path), {"x": a, "b": b})["y"], a @ b)

@@ -87,6 +87,14 @@ def test_too_few_numbers_are_refused(tmp_path: Path, size: int, raw: bool) -> No
         read_weight(tensor, tmp_path)
 
 
+@pytest.mark.parametrize("value", [1e-310, -1e-60])
+def test_float64_numbers_that_float32_loses_are_refused(tmp_path: Path, value: float) -> None:
+    tensor = helper.make_tensor("w", TensorProto.DOUBLE, [2], [1.0, value])
+    sentence = f"tensor 'w' holds {value:g} as float64; refnet keeps weights in float32, which does not hold that"
+    with pytest.raises(ModelError, match=sentence):
+        read_weight(tensor, tmp_path)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_numbers_of_another_kind_are_refused(tmp_path: Path, size: int) -> None:
     tensor = helper.make_tensor("w", TensorProto.FLOAT, [size], [0.0] * size)

@@ -78,8 +78,28 @@ def test_softmax_refuses_an_axis_that_is_not_there():
         OPERATORS["Softmax"].output_shape(Known((1, 5)), axis=2)
 
 
-def test_relu_passes_nan_on():
-    assert np.isnan(relu(np.array([np.nan]))).all()
+@pytest.mark.parametrize("count", [1, 33])  # NumPy has other instructions for many
+def test_relu_passes_nan_on_and_knows_no_minus_zero(count):
+    assert np.isnan(relu(np.array([np.nan] * count))).all()
+    assert not np.signbit(relu(np.array([-0.0, -1.0, -np.inf] * count))).any()
+
+
+@pytest.mark.parametrize("count", [1, 33])
+def test_clip_passes_nan_on_and_keeps_minus_zero(count):
+    assert np.isnan(clip(np.array([np.nan] * count), np.array(0.0), np.array(1.0))).all()
+    assert np.signbit(clip(np.array([-0.0] * count), np.array(0.0), np.array(1.0))).all()
+
+
+def test_clip_holds_infinity_to_the_largest_of_float32_where_a_bound_is_absent():
+    largest = float(np.finfo(np.float32).max)
+    assert clip(np.array([-np.inf, np.inf])).tolist() == [-largest, largest]
+    assert clip(np.array([-np.inf, np.inf]), np.array(0.0)).tolist() == [0, largest]
+    assert clip(np.array([1e39])).tolist() == [1e39]  # finite here
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_softmax_over_no_elements_is_empty(axis):
+    assert softmax(np.zeros((3, 0)), axis=axis).shape == (3, 0)
 
 
 def test_clip_takes_the_upper_bound_where_the_bounds_cross():

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from refnet.errors import ShapeError, UnsupportedModelError
 from refnet.ops import OPERATORS, Known
+from refnet.ops.gather import gather
 from refnet.ops.slice import slice_
+from tests import oracle
 
 MOVING = (
     "Cast Concat Dropout Expand Flatten Gather Identity Reshape Shape Slice Squeeze Transpose Unsqueeze".split()  # noqa: SIM905
@@ -68,16 +70,31 @@ def test_a_reshape_may_ask_for_an_empty_array():
     assert shape_of("Reshape", Known((0, 3)), known(3, 0), allow_zero=1) == (3, 0)
 
 
+BOUNDS = st.integers(-9, 9) | st.sampled_from([-(2**63), -(2**31), 2**31])
+
+
 @given(st.data())
-def test_slice_cuts_as_python_does(data):
+def test_slice_cuts_as_onnx_clamps(data):
     extent = data.draw(st.integers(1, 6))
-    start, end = data.draw(st.integers(-9, 9)), data.draw(st.integers(-9, 9))
+    start, end = data.draw(BOUNDS), data.draw(BOUNDS)
     step = data.draw(st.integers(-3, 3).filter(bool))
     x = np.arange(extent)
     starts, ends, axes, steps = (np.array([value]) for value in (start, end, 0, step))
     y = slice_(x, starts, ends, axes, steps)
-    assert y.tolist() == list(range(extent))[start:end:step]
+    assert y.tolist() == oracle.slice_of(list(range(extent)), start, end, step)
     assert shape_of("Slice", Known(x.shape), known(start), known(end), known(0), known(step)) == y.shape
+
+
+@pytest.mark.parametrize("end", [2**31 - 1, 2**63 - 1])
+def test_a_slice_back_to_the_largest_integer_is_refused(end):
+    with pytest.raises(UnsupportedModelError, match=f"an end of {end} with a step of -1: .*refnet does not guess"):
+        shape_of("Slice", Known((5,)), known(0), known(end), known(0), known(-1))
+
+
+@pytest.mark.parametrize("index", [3, -4, 2**40])
+def test_gather_refuses_an_index_beyond_the_axis_when_it_runs(index):
+    with pytest.raises(ShapeError, match="indices reach outside an axis of 3; expected -3 to 2"):
+        gather(np.arange(3.0), np.array([0, index]))
 
 
 UNKNOWN = "is computed from the image; refnet implements only what follows from constants and shapes"

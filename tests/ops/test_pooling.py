@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refnet.errors import ShapeError, UnsupportedModelError
-from refnet.ops import Known, average_pool, global_average_pool, max_pool
+from refnet.ops import OPERATORS, Known, average_pool, global_average_pool, max_pool
 from tests import oracle
 from tests.comparison import assert_within, gamma
 
@@ -88,3 +88,23 @@ def test_other_refusals():
         average_pool.output_shape(Known((1, 3, 8, 8)), kernel=(2, 2), count_include_pad=2)
     with pytest.raises(ShapeError, match=r"x has shape \(3, 8\); expected \(N, C, H, W\)"):
         global_average_pool.output_shape(Known((3, 8)))
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "GlobalAveragePool"])
+@pytest.mark.parametrize("shape", [(1, 2, 0, 4), (1, 2, 4, 0)])
+def test_images_of_no_pixels_are_refused(op, shape):
+    said = {} if op == "GlobalAveragePool" else {"kernel": (2, 2), "padding": (1, 1, 1, 1)}
+    with pytest.raises(ShapeError, match="expected at least one"):
+        OPERATORS[op].output_shape(Known(shape), **said)
+
+
+@pytest.mark.parametrize(
+    ("extent", "said"),
+    [
+        (1, {"kernel": (1, 2), "dilation": (1, 2), "padding": (0, 1, 0, 1)}),  # one pixel, between the two taps
+        (4, {"kernel": (1, 2), "dilation": (1, 5), "padding": (0, 1, 0, 1)}),
+    ],
+)
+def test_a_window_that_sees_no_pixel_is_refused(extent, said):
+    with pytest.raises(ShapeError, match=r"sees no pixel of an image .*; a largest of nothing is undefined"):
+        OPERATORS["MaxPool"].output_shape(Known((1, 1, 1, extent)), **said)

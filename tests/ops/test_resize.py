@@ -2,11 +2,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from refnet.errors import ShapeError, UnsupportedModelError
-from refnet.ops import Known
+from refnet.ops import OPERATORS, Known
 from refnet.ops.resize import COORDINATES, NEAREST_MODES, flops, output_shape, resize
 from tests import oracle
 from tests.comparison import assert_within
@@ -91,3 +91,48 @@ def test_what_is_not_implemented_or_does_not_fit_is_refused(inputs, attributes, 
     said = {"mode": "linear", "coordinate_transformation": "half_pixel"} | attributes
     with pytest.raises(error, match=message):
         output_shape(Known((1, 2, 3, 4)), *inputs, **said)
+
+
+def exact_nearest(n, m, scale, coordinates, nearest_mode):
+    """The element of n that each of m comes from, in fractions."""
+    x = np.arange(float(n))
+    return oracle.floats(
+        oracle.resize_last_axis(
+            x, m, scale, mode="nearest", coordinate_transformation=coordinates, nearest_mode=nearest_mode
+        )
+    )
+
+
+@given(st.integers(1, 60), st.integers(1, 90), st.sampled_from(COORDINATES), st.sampled_from(NEAREST_MODES))
+def test_nearest_by_sizes_is_the_quotient_of_whole_numbers(n, m, coordinates, nearest_mode):
+    how = {"mode": "nearest", "coordinate_transformation": coordinates, "nearest_mode": nearest_mode}
+    y = resize(np.arange(float(n)), None, np.array([m]), **how)
+    assert_within(y, exact_nearest(n, m, Fraction(m, n), coordinates, nearest_mode))
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 20), st.sampled_from(COORDINATES[:3]), st.sampled_from(NEAREST_MODES))  # fmt: skip
+def test_a_scale_is_the_fraction_that_its_float32_stands_for(n, p, q, coordinates, nearest_mode):
+    scale, m = Fraction(p, q), n * p // q
+    assume(m > 0)
+    how = {"mode": "nearest", "coordinate_transformation": coordinates, "nearest_mode": nearest_mode}
+    y = resize(np.arange(float(n)), np.float32([p / q]), None, **how)
+    assert_within(y, exact_nearest(n, m, scale, coordinates, nearest_mode))
+
+
+def test_integers_are_picked_and_never_weighed():
+    rule = OPERATORS["Resize"].output_dtype
+    assert rule("int32", "float", mode="nearest") == "int32"
+    with pytest.raises(UnsupportedModelError, match="dtype int32; refnet implements float"):
+        rule("int32", "float", mode="linear")
+
+
+def test_aligned_corners_of_a_part_of_an_element_are_refused():
+    how = {"mode": "linear", "coordinate_transformation": "align_corners"}
+    with pytest.raises(UnsupportedModelError, match=r"scale 0\.6 of an extent of 4 with align_corners"):
+        resize(np.arange(4.0), np.float32([0.6]), None, **how)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 0.0, -1.0])
+def test_scales_that_are_none_are_refused(scale):
+    with pytest.raises(ShapeError, match="expected finite numbers above 0"):
+        resize(np.arange(4.0), np.float32([scale]), mode="nearest", coordinate_transformation="asymmetric")

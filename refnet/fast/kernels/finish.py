@@ -2,8 +2,9 @@
 
     v = sum + bias;  v = v + residual;  y = slope * v where v < 0, else v;  second = fma(y, scale, shift)
 
-One emitter for all kernels. No activation is a slope of one, ReLU a slope of zero. Constants of a panel of 32
-channels lie as (4, 32): bias, slope, scale, shift.
+One emitter for all kernels. No activation is a slope of one. ReLU is the slope `RELU`, which is not multiplied by: y is 0
+where v < 0, because 0 * v would be -0, and NaN for an infinite v. A PReLU of slope 0 is a product, as ONNX has it. Constants
+of a panel of 32 channels lie as (4, 32): bias, slope, scale, shift.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ from refnet.fast.lanes import (
 from refnet.fast.plain import or_plain
 from refnet.graph import Array
 
+RELU = np.nan
 CONSTANTS = 4
 PANEL = 2 * WIDTH
 
@@ -71,9 +73,11 @@ def emit_finish(
         values[at] = builder.phi(VECTOR)
         values[at].add_incoming(without, before)
         values[at].add_incoming(summed[at], inside)
+    is_relu = builder.fcmp_unordered("uno", slope, slope)
     for at, value in values.items():
         negative = builder.fcmp_ordered("<", value, constant(0))
-        values[at] = builder.select(negative, builder.fmul(value, slope), value)
+        below = builder.select(is_relu, constant(0), builder.fmul(value, slope))
+        values[at] = builder.select(negative, below, value)
     for at, place in places(y_at, y_row):
         emit_store(builder, values[at], place)
     with builder.if_then(builder.icmp_signed(">=", second_at, zero)):
@@ -98,7 +102,8 @@ def finish_plainly(
         values = sums + bias
         if residual_at >= 0:
             values = values + arena[places(residual_at, residual_row)]
-        values = np.where(values < 0, values * slope, values)
+        below = np.where(np.isnan(slope), np.float32(0), values * slope)
+        values = np.where(values < 0, below, values)
     arena[places(y_at, y_row)] = values
     if second_at >= 0:
         arena[places(second_at, second_row)] = plain.fma(values, scale, shift)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refnet.graph import Array, Constants, Graph, Node, entries
-from refnet.ops import OPERATORS
+from refnet.ops.application import apply_node
 
 
 def constant_names(graph: Graph) -> frozenset[str]:
@@ -58,7 +58,7 @@ def _evaluate(makers: Mapping[str, Node], constants: Mapping[str, Array], name: 
         return _product(*inputs)
     if node.op in ("Conv", "Gemm") and (row := _single_row(node, *inputs)) is not None:
         return row
-    return OPERATORS[node.op].compute(*inputs, **node.attributes)
+    return apply_node(node, inputs)
 
 
 def _product(a: Array, b: Array) -> Array:

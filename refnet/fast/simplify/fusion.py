@@ -110,7 +110,7 @@ def fuse(graph: Graph, known: KnownTensors) -> tuple[FusedConv | Node, ...]:
 
 
 def epilogue(graph: Graph, fused: FusedConv, known: KnownTensors) -> Epilogue:
-    """The numbers that follow a convolution; a slope of 1 is no activation, of 0 a ReLU."""
+    """The numbers that follow a convolution; a slope of 1 is no activation, of NaN a ReLU (see `kernels.finish`)."""
     channels = known[fused.output].shape[1]
     bias = fused.conv.inputs[2] if len(fused.conv.inputs) > 2 else ""
     slope = _slope(graph, fused.activation, known) if fused.activation else None
@@ -125,10 +125,11 @@ def epilogue(graph: Graph, fused: FusedConv, known: KnownTensors) -> Epilogue:
 
 
 def _slope(graph: Graph, node: Node, known: KnownTensors) -> Array | None:
-    """What an activation multiplies negative numbers by, (C,); None if it is not constant, or no such activation."""
+    """What an activation multiplies negative numbers by, (C,), NaN for a ReLU; None if it is not constant and finite."""
     shape = known[node.output].shape
     if node.op == "Relu":
-        return np.zeros(shape[1])
+        return np.full(shape[1], np.nan)
     if node.op != "PRelu" or node.inputs[1] not in constant_names(graph) or len(shape) < 2:
         return None
-    return per_channel(evaluate(graph, node.inputs[1]), shape)
+    slope = per_channel(evaluate(graph, node.inputs[1]), shape)
+    return slope if slope is not None and np.isfinite(slope).all() else None

@@ -4,6 +4,7 @@ from refnet.fast.simplify.constants import constant_names
 from refnet.fast.simplify.editing import Draft
 from refnet.fast.simplify.folding import KnownTensors, is_flatten
 from refnet.graph import Graph, Node
+from refnet.ops.dtypes import FLOAT
 
 _GEMM = {"alpha": 1.0, "beta": 1.0, "trans_a": 0, "trans_b": 0}
 
@@ -23,4 +24,5 @@ def name_layers(graph: Graph, known: KnownTensors) -> Graph:
 def _is_layer(node: Node, known: KnownTensors, constant: frozenset[str]) -> bool:
     """Whether a MatMul multiplies rows by one constant matrix."""
     x, weight = node.inputs
-    return x not in constant and weight in constant and len(known[x].shape) == len(known[weight].shape) == 2
+    matrices = len(known[x].shape) == len(known[weight].shape) == 2
+    return x not in constant and weight in constant and matrices and known[x].dtype == FLOAT

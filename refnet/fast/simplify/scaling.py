@@ -4,6 +4,10 @@ In the graph that is a BatchNormalization with nothing left to normalise: mean 0
 scale and its beta the shift, float64. What comes to it: batch normalisations, and sums, differences, products and
 quotients with a constant of one number, or one a channel, such as (data - 127.5) * 0.0078125 or the bias of an
 OpenVINO convolution. Two in a row become one.
+
+A scaling moves into weights and kernels only where float32 holds it as well as it holds any number: every scale is 0 or
+between 2**-100 and 2**100 in magnitude, and no shift is above that. What is not, such as division by 1e-40, whose
+reciprocal is infinite in float32, is left to its definition; packing refuses a folded weight that overflows.
 """
 
 from collections.abc import Mapping
@@ -16,6 +20,7 @@ from refnet.fast.simplify.editing import Draft, readers
 from refnet.graph import Array, Graph, Node
 from refnet.ops.operator import Known
 
+_LEAST, _MOST = 2.0**-100, 2.0**100
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
 
@@ -25,6 +30,12 @@ class Scaling:
 
     scale: Array
     shift: Array
+
+    def fits(self) -> bool:
+        """Whether float32 holds every number of it with full precision."""
+        scale = abs(self.scale)
+        moderate = (scale == 0) | ((scale >= _LEAST) & (scale <= _MOST))
+        return bool(moderate.all() and (abs(self.shift) <= _MOST).all())
 
 
 def collect_scalings(graph: Graph, known: Mapping[str, Known]) -> Graph:
@@ -39,7 +50,7 @@ def collect_scalings(graph: Graph, known: Mapping[str, Known]) -> Graph:
     draft, constant = Draft(graph), constant_names(graph)
     for node in graph.nodes:
         found = None if node.output in constant else _read(graph, node, known, constant)
-        if found is None:
+        if found is None or not found[1].fits():
             draft.nodes.append(node)
         else:
             x, scaling = found
@@ -57,10 +68,12 @@ def merge_scalings(graph: Graph) -> Graph:
         if scaling is not None:
             x = node.inputs[0]
             if x in begun and counted[x] == 1:
-                absorbed.add(x)
-                x, first = begun[x]
-                scaling = Scaling(first.scale * scaling.scale, first.shift * scaling.scale + scaling.shift)
-                node = scaling_node(draft, node.name, x, node.output, scaling)
+                first_x, first = begun[x]
+                both = Scaling(first.scale * scaling.scale, first.shift * scaling.scale + scaling.shift)
+                if both.fits():
+                    absorbed.add(x)
+                    x, scaling = first_x, both
+                    node = scaling_node(draft, node.name, x, node.output, scaling)
             begun[node.output] = x, scaling
         draft.nodes.append(node)
     draft.nodes = [node for node in draft.nodes if node.output not in absorbed]
@@ -81,13 +94,14 @@ def scaling_node(draft: Draft, name: str, x: str, output: str, scaling: Scaling)
 
 
 def scaling_of(graph: Graph, node: Node) -> Scaling | None:
-    """What a node that scales and shifts does; None for any other node."""
+    """What a node that scales and shifts, within float32's range, does; None for any other node."""
     if node.op != "BatchNormalization" or node.attributes["epsilon"] != 0.0:
         return None
     scale, shift, mean, var = (graph.constants.get(name) for name in node.inputs[1:])
     if scale is None or shift is None or mean is None or var is None or mean.any() or (var != 1).any():
         return None
-    return Scaling(scale, shift)
+    scaling = Scaling(scale, shift)
+    return scaling if scaling.fits() else None
 
 
 def _read(graph: Graph, node: Node, known: Mapping[str, Known], constant: frozenset[str]) -> tuple[str, Scaling] | None:

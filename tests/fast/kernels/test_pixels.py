@@ -37,7 +37,7 @@ def _pool(shape: tuple[int, ...], kernel: tuple[int, int], stride: tuple[int, in
 
 
 def _resize(shape: tuple[int, ...], scales: list[float], **attributes: object) -> Graph:
-    return _graph(Node("it", "Resize", ("x", "scales"), "y", NEAREST | attributes), shape, scales=np.array(scales))
+    return _graph(Node("it", "Resize", ("x", "scales"), "y", NEAREST | attributes), shape, scales=np.float32(scales))
 
 
 def _sum(shape: tuple[int, ...]) -> Graph:

@@ -40,7 +40,8 @@ def computed(graph, step, held):
     v = v + after.bias[wide]
     if step.residual:
         v = v + held[step.residual]
-    y = np.where(v < 0, after.slope[wide] * v, v)
+    below = np.where(np.isnan(after.slope[wide]), 0, after.slope[wide] * v)  # a slope of NaN is a ReLU
+    y = np.where(v < 0, below, v)
     made = {step.output: y}
     if step.second:
         made[step.second] = after.scale[wide] * y + after.shift[wide]

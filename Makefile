@@ -29,6 +29,7 @@ bench: .venv/.dev ## measure running, starting and loading beside onnxruntime
 	$(BIN)/refnet bench .venv/model.onnx --layers --batch 1
 	$(BIN)/python tools/measure_start.py .venv/model.onnx
 	$(BIN)/python tools/measure_load.py .venv/model.onnx
+	$(BIN)/python tools/measure_checksums.py
 	$(BIN)/python tools/measure_reference.py .venv/model.onnx
 
 docs: .venv/.dev ## build the site in build/site, running every lesson anew

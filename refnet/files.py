@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,13 +12,26 @@ from typing import BinaryIO
 
 from refnet.errors import UsageError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = False, private: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing that takes the name `path` only when the block ends without an error.
 
-    `durable` also waits until the file and its name are on the disk, so that not even a loss of power leaves less
-    than the old file or the new one.
+    Until then it is a `.part` beside `path`, locked by its writer. Parts of the same name whose writers were killed are
+    deleted first (`sweep`).
+
+    Parameters
+    ----------
+    durable : bool
+        Also wait until the file and its name are on the disk, so that not even a loss of power leaves less than the old
+        file or the new one.
+    private : bool
+        Only the user may read and write the file (mode 0600); else the umask decides.
 
     Raises
     ------
@@ -27,17 +41,18 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder; give a file name")
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        sweep(path)
+        part, file, lock = _locked_part(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()} ({path.parent})") from error
-    part = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with file:
             yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask())
+        if not private:
+            part.chmod(0o666 & ~_umask())
         part.replace(path)
         if durable:
             sync(path.parent)
@@ -45,6 +60,79 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
     finally:
         part.unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def sweep(path: Path) -> None:
+    """Delete the parts of `path` that killed writers left behind; where `path` is a folder, of every file in it.
+
+    A writer holds a lock on its part for as long as it lives, so whoever gets the lock knows that the writer is dead.
+    Where that is no proof, nothing is deleted: on systems without `flock`, and on file systems whose locks are missing
+    or are not seen by other machines.
+    """
+    if fcntl is None:
+        return
+    folder, name = (path, ".+") if path.is_dir() else (path.parent, re.escape(path.name))
+    is_part = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}\.part", re.DOTALL)  # downloads to be resumed have other names
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - of as many as a hundred thousand files, few become paths
+    except OSError:
+        return
+    for part in (folder / name for name in names if is_part.fullmatch(name)):
+        try:
+            descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:  # gone meanwhile, or someone else's
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _locks_reach_everyone(descriptor):
+                part.unlink()
+        except OSError:  # its writer lives, there are no locks here, or it is gone meanwhile
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def _locked_part(path: Path) -> tuple[Path, BinaryIO, int | None]:
+    """A new part of `path`, open for writing, and a second descriptor, which keeps it locked until that is closed."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        part = Path(name)
+        if fcntl is None:
+            return part, os.fdopen(descriptor, "wb"), None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # someone sweeps it, who came between its making and its lock
+            os.close(descriptor)
+            continue
+        except OSError:  # no locks here, so no one sweeps it
+            return part, os.fdopen(descriptor, "wb"), None
+        if part.exists():
+            return part, os.fdopen(descriptor, "wb"), os.dup(descriptor)
+        os.close(descriptor)  # it was swept just before
+
+
+def _locks_reach_everyone(descriptor: int) -> bool:
+    """Whether a lock on an open file is seen by whoever else could have it open.
+
+    Linux says so of a mount: network file systems may be mounted with locks that stay on one machine, and those of FUSE
+    stay there unless their driver passes them on, which it does not say.
+    """
+    device = os.fstat(descriptor).st_dev
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return True  # another system: its locks are believed
+    for mount in mounts:
+        before, _, after = mount.partition(" - ")
+        if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            kind, _, options = after.split(" ", 2)
+            return not kind.startswith("fuse.") and _LOCAL_LOCKS.isdisjoint(options.split(","))
+    return True
+
+
+_LOCAL_LOCKS = {"nolock", "nobrl", "localflock", "local_lock=flock", "local_lock=all"}  # of NFS, SMB, Lustre
 
 
 def check_place(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Where the fast engine keeps what it made once and can make again: compiled kernels and packed weights.
 
-All of it may be deleted at any time. A folder that cannot be written costs time and nothing else: it is said once,
-and everything is made anew.
+All of it may be deleted at any time. A folder that cannot be written, or that other users could write to, costs time
+and nothing else: it is said once, and everything is made anew, in memory.
 """
 
 import functools
@@ -9,7 +9,11 @@ import hashlib
 import logging
 import os
 import shutil
+from io import FileIO
 from pathlib import Path
+
+from refnet.cache_folder import check_own_folder, open_own
+from refnet.errors import UsageError
 
 _log = logging.getLogger(__name__)
 _SOURCES = Path(__file__).parent
@@ -30,6 +34,27 @@ def sources_digest() -> str:
 def say_once(message: str) -> None:
     """Warn of something that the engine goes on without, once in the life of a process."""
     _log.warning(message)
+
+
+def open_kept(path: Path) -> FileIO | None:
+    """A file of the cache, open for reading; None if it is not there or someone else may have written it.
+
+    A file that is not to be trusted is said once. Of a folder, whoever wants to write there says so.
+    """
+    try:
+        check_own_folder(path.parent)
+    except (OSError, UsageError):
+        return None
+    try:
+        return open_own(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.info("%s cannot be opened: %s", path, error)
+        return None
+    except UsageError as error:
+        say_once(f"a file of the cache is not used, and is made anew: {error}")
+        return None
 
 
 def last_used(path: Path) -> float:

@@ -9,13 +9,13 @@ a constant that a helper reads, it runs the old code and says nothing. Here the 
 of the engine, of the versions of Python, NumPy, numba and llvmlite, of the processor and of the options that numba
 compiles with. A new key is a new folder, and old ones are deleted in time.
 
-Each file begins with a digest of the rest. What is damaged, foreign or half there is compiled again and replaced. The
-files are Python pickles: the cache folder deserves the trust that the code itself does.
+A file holds machine code with its description (`kernel_file`), and no pickle. It is used only if nobody but the user
+can have written it (`refnet.cache_folder`). What is damaged, foreign or half there is compiled again and replaced; where
+others can write to the folder, nothing is kept.
 """
 
 import hashlib
 import logging
-import pickle
 import platform
 import sys
 from collections.abc import Callable
@@ -25,21 +25,20 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 import numpy as np
-from numba.core import config, serialize
-from numba.core.compiler import CompileResult
+from numba.core import config
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 
-from refnet.cache_folder import cache_folder
+from refnet.cache_folder import cache_folder, check_own_folder, make_own_folder
 from refnet.errors import UsageError
-from refnet.fast.cache_folder import last_used, mark_used, remove, say_once, sources_digest
+from refnet.fast.cache_folder import last_used, mark_used, open_kept, remove, say_once, sources_digest
+from refnet.fast.kernel_file import from_bytes, to_bytes
 from refnet.fast.target import COMPILED
-from refnet.files import replacing
+from refnet.files import replacing, sweep
 
 _log = logging.getLogger(__name__)
 
 _OPTIONS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
-_DIGEST_BYTES = hashlib.sha256().digest_size
 _FOLDERS_KEPT = 8
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -64,10 +63,14 @@ def cached(kernel: Function) -> Function:
 
 
 def nothing_kept() -> bool:
-    """Whether this machine has no kernel on disk yet, so that the next run compiles them all."""
+    """Whether this user has no kernel on disk yet, or none to be trusted, so that the next run compiles them all."""
     if not COMPILED:
         return False
     folder = _folder(cpu_target.target_context.codegen().magic_tuple())
+    try:
+        check_own_folder(folder)
+    except (OSError, UsageError):
+        return True
     return not any(folder.glob("*.kernel"))
 
 
@@ -82,32 +85,31 @@ class _KernelCache:
         """The compiled function, or None if it has to be compiled."""
         target_context.refresh()
         path = self._path(signature, target_context.codegen())
-        try:
-            data = path.read_bytes()
-        except OSError:
+        opened = open_kept(path)
+        if opened is None:
             return None
-        try:
-            result = CompileResult._rebuild(target_context, *pickle.loads(_checked(data)))  # type: ignore[no-untyped-call]
-        except Exception as error:  # whatever a damaged file brings about
-            _log.info("%s is compiled again: %s is of no use (%s)", self._name, path, error)
-            remove(path)
-            return None
+        with opened as file:
+            try:
+                result = from_bytes(file.read(), self._name, signature, target_context)
+            except Exception as error:  # whatever a damaged file brings about
+                _log.info("%s is compiled again: %s is of no use (%s)", self._name, path, error)
+                return None
         mark_used(path.parent)
         return result
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep a compiled function, if there is a place for it."""
         path = self._path(signature, result.codegen)
-        if result.library.has_dynamic_globals:  # which hold addresses of this process
-            return
-        data = serialize.dumps(result._reduce())  # type: ignore[no-untyped-call]
         try:
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
+            data = to_bytes(self._name, result)
+            new = not path.parent.exists()
+            make_own_folder(path.parent)
+            if new:
                 _delete_old_folders(path.parent)
-            with replacing(path) as file:
-                file.write(hashlib.sha256(data).digest() + data)
-        except (OSError, UsageError) as error:
+            sweep(path.parent)
+            with replacing(path, private=True) as file:
+                file.write(data)
+        except (OSError, UsageError, ValueError) as error:
             say_once(f"compiled kernels are not kept, and every start compiles them anew: {error}")
 
     def flush(self) -> None:
@@ -128,13 +130,6 @@ def _folder(machine: tuple[str, ...]) -> Path:
     options = tuple((name, getattr(config, name, None)) for name in _OPTIONS)
     key = (sources_digest(), versions, numba.__version__, llvmlite.__version__, machine, options)
     return cache_folder("kernels") / hashlib.sha256(repr(key).encode()).hexdigest()[:32]
-
-
-def _checked(data: bytes) -> bytes:
-    """What follows the digest, if the digest is right."""
-    if hashlib.sha256(data[_DIGEST_BYTES:]).digest() != data[:_DIGEST_BYTES]:
-        raise ValueError("its digest is wrong")
-    return data[_DIGEST_BYTES:]
 
 
 def _delete_old_folders(newest: Path) -> None:

@@ -81,7 +81,7 @@ class Team:
 
     def _members(self) -> list["queue.SimpleQueue[Any]"]:
         """The task queues of ranks 1 and up, whose threads are started the first time."""
-        if not self._tasks:
+        if len(self._tasks) < self.threads - 1:
             self._tasks = [queue.SimpleQueue() for _ in range(1, self.threads)]
             for rank, tasks in enumerate(self._tasks, start=1):
                 threading.Thread(target=_serve, args=(rank, tasks), name=f"refnet-{rank}", daemon=True).start()

@@ -150,6 +150,16 @@ def test_threads_end_with_their_team():
     assert not any(thread.is_alive() for thread in threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_runs_leave_nothing_behind_that_grows_with_their_number(threads):
+    team = Team(threads)
+    team.run(rest)
+    finalizers = len(weakref.finalize._registry)
+    for _ in range(100):
+        team.run(rest)
+    assert len(weakref.finalize._registry) <= finalizers  # fewer, if someone else's ended meanwhile
+
+
 def test_a_team_keeps_nothing_of_a_run():
     class Owned:
         pass

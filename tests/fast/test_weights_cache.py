@@ -11,6 +11,8 @@ from refnet.fast import cache_folder
 from refnet.fast.weights_cache import graph_digest, packed_weights, weights_key
 from refnet.graph import Graph, Node, Source, Tensor
 
+needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes of files")
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -113,6 +115,108 @@ def test_a_damaged_file_is_packed_again_and_replaced(folder, damage):
     assert path.read_bytes() == whole
 
 
+LENGTH = 4 * (5 * 2**17 + 3)  # bytes of weights: two blocks and a half, and three values
+UNITS = {"value": 4, "word": 8, "cache line": 64, "page": 4096, "block": 1 << 20}
+
+
+def exchange(content, a, b, size):
+    content[a : a + size], content[b : b + size] = content[b : b + size].copy(), content[a : a + size].copy()
+
+
+def rotate(content, start, size, by):
+    content[start : start + size] = np.roll(content[start : start + size], by)
+
+
+def flip_two(content, a, b, bit):
+    content[[a, b]] ^= 1 << bit
+
+
+REARRANGED = {
+    **{f"neighbours: {name}": lambda c, size=size: exchange(c, 0, size, size) for name, size in UNITS.items()},
+    **{f"first and last of a block: {name}": lambda c, size=size: exchange(c, 0, (1 << 20) - size, size)
+       for name, size in UNITS.items() if size < 1 << 20},
+    **{f"of two blocks: {name}": lambda c, size=size: exchange(c, 0, 1 << 20, size) for name, size in UNITS.items()},
+    **{f"a block rotated by a {name}": lambda c, size=size: rotate(c, 0, 1 << 20, size)
+       for name, size in UNITS.items() if size < 1 << 20},
+    **{f"all rotated by a {name}": lambda c, size=size: rotate(c, 0, LENGTH, size) for name, size in UNITS.items()},
+    **{f"bit {bit} of two bytes {distance} apart": lambda c, bit=bit, distance=distance: flip_two(c, 3, 3 + distance, bit)
+       for bit in (0, 7) for distance in (1, 4, 8, 64, 4096, (1 << 20) - 8)},
+    "a block reversed": lambda c: c.__setitem__(slice(0, 1 << 20), c[: 1 << 20][::-1].copy()),
+    "an array transposed": lambda c: c.__setitem__(
+        slice(0, 1 << 20), c[: 1 << 20].view(np.uint32).reshape(256, 1024).T.ravel().view(np.uint8)
+    ),
+    "the last values": lambda c: exchange(c, LENGTH - 8, LENGTH - 4, 4),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packed_once(tmp_path_factory):
+    """Weights that no rearrangement leaves as they are, and the file that they make."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REFNET_CACHE_DIR", str(folder))
+        pack = Packer(LENGTH // 4)
+        packed_weights("key", pack)
+    return pack.weights, (folder / "weights" / "key.packed").read_bytes()
+
+
+@pytest.mark.parametrize("rearrange", REARRANGED.values(), ids=REARRANGED)
+def test_values_that_are_all_there_but_in_another_order_are_found(folder, packed_once, rearrange):
+    weights, whole = packed_once
+    content = np.frombuffer(whole, np.uint8).copy()
+    rearrange(content[-LENGTH:])
+    assert content.tobytes() != whole
+    folder.mkdir(0o700)
+    (folder / "key.packed").write_bytes(content)
+    (folder / "key.packed").chmod(0o600)
+    calls = []
+    found = packed_weights("key", lambda: calls.append("packed") or weights.copy()).values
+    assert calls == ["packed"]
+    assert np.array_equal(found, weights)
+    assert (folder / "key.packed").read_bytes() == whole
+
+
+@needs_owners
+@pytest.mark.parametrize("folder_mode", [0o777, 0o1777, 0o770])
+def test_weights_in_a_folder_that_others_can_write_to_are_not_used_and_it_is_said_once(folder, caplog, folder_mode):
+    pack = Packer()
+    packed_weights("key", pack)
+    (path,) = folder.iterdir()
+    whole = path.read_bytes()
+    folder.chmod(folder_mode)
+    for _ in range(2):
+        packed_weights("key", pack)
+    assert pack.calls == 3
+    assert path.read_bytes() == whole
+    (record,) = caplog.records
+    assert record.message == (
+        "packed weights are not kept, and every start packs them anew: "
+        f"{folder} can be written by other users (mode {folder_mode:04o}); chmod go-w {folder}, or let REFNET_CACHE_DIR name a folder of your own"
+    )
+
+
+@needs_owners
+def test_a_file_of_weights_that_others_can_write_to_is_replaced(folder, caplog):
+    pack = Packer()
+    packed_weights("key", pack)
+    (path,) = folder.iterdir()
+    path.chmod(0o666)
+    packed_weights("key", pack)
+    assert pack.calls == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+    (record,) = caplog.records
+    assert record.message.startswith("a file of the cache is not used, and is made anew: ")
+    packed_weights("key", pack)
+    assert pack.calls == 2
+
+
+@needs_owners
+def test_what_is_kept_is_the_users_alone(folder):
+    packed_weights("key", Packer())
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "key.packed").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_file_under_another_key_is_not_believed(folder):
     first, second = Packer(seed=1), Packer(seed=2)
     packed_weights("first", first)
@@ -144,14 +248,12 @@ def test_what_is_larger_than_the_limit_is_kept_alone(folder):
     assert [path.stem for path in folder.iterdir()] == ["large"]
 
 
-def test_what_a_writer_left_behind_is_deleted_in_time(folder):
-    folder.mkdir()
-    for name, age in ((".a.packed.x.part", 7200), (".b.packed.y.part", 60)):
+def test_what_killed_writers_left_behind_is_deleted(folder):
+    packed_weights("old", Packer())
+    for name in (".old.packed.abcdefgh.part", ".older.packed.abcdefgh.part"):
         (folder / name).write_bytes(b"half")
-        now = cache_folder.last_used(folder / name)
-        os.utime(folder / name, (now - age, now - age))
     packed_weights("key", Packer())
-    assert sorted(path.name for path in folder.iterdir()) == [".b.packed.y.part", "key.packed"]
+    assert sorted(path.name for path in folder.iterdir()) == ["key.packed", "old.packed"]
 
 
 def test_a_cache_that_cannot_be_written_is_said_once_and_does_no_harm(folder, caplog):

@@ -7,18 +7,21 @@ order that is not fixed. docs/gallery.md says how much is missed, and from which
 """
 
 import hashlib
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from refnet.cache_folder import cache_folder
-from refnet.errors import MissingExtraError
+from refnet.cache_folder import cache_folder, make_own_folder, open_own
+from refnet.errors import MissingExtraError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.gallery.entries import Gallery, as_float32
 from refnet.faces.gallery.exact import Candidate, best_identities, check_search
-from refnet.files import replacing
+from refnet.files import replacing, sweep
 from refnet.graph import Array
+
+_log = logging.getLogger(__name__)
 
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 32, 128, 256
 ENTRIES_AN_IDENTITY, MORE_ENTRIES = 4, 28  # entries looked up for k identities: 4 k + 28
@@ -84,23 +87,27 @@ class ApproximateIndex:
 
 
 def kept_index(gallery: Gallery, announce: Callable[[], None]) -> ApproximateIndex:
-    """The gallery's index, from the cache folder if it is there, else built and put there.
+    """The gallery's index, from the cache folder if nobody but the user can have put it there, else built and put there.
 
     `announce` is called before the index is built.
     """
     digest = hashlib.sha256(gallery.embeddings.data)
     digest.update(f"{gallery.embeddings.shape} {CONNECTIVITY} {EXPANSION_ADD} {_usearch().__version__}".encode())
     path = cache_folder("gallery-indexes") / f"{digest.hexdigest()}.usearch"
-    if path.is_file():
-        try:
-            return ApproximateIndex(gallery, path.read_bytes())
-        except ValueError:
-            pass  # damaged: build it again
+    try:
+        with open_own(path) as kept:
+            return ApproximateIndex(gallery, kept.read())
+    except (OSError, UsageError, ValueError) as error:
+        _log.info("an index is built: %s", error)  # there is none, others can have written it, or it is damaged
     announce()
     index = ApproximateIndex(gallery)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(index.save())
+    try:
+        make_own_folder(path.parent)
+        sweep(path.parent)
+        with replacing(path, private=True) as file:
+            file.write(index.save())
+    except (OSError, UsageError) as error:
+        _log.warning("the index is not kept, and every search builds it anew: %s", error)
     return index
 
 

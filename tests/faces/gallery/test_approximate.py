@@ -1,5 +1,6 @@
 """The approximate index: the same numbers, possibly not all of them."""
 
+import os
 import sys
 
 import numpy as np
@@ -41,6 +42,25 @@ def test_an_index_is_built_once_and_kept(gallery, tmp_path, monkeypatch):
     assert len(built) == 2
     kept_index(gallery_of(*crowd(people=2)), lambda: built.append(1))
     assert len(built) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes of files")
+def test_an_index_that_others_can_have_written_is_not_read(gallery, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("REFNET_CACHE_DIR", str(tmp_path))
+    built = []
+    kept_index(gallery, lambda: built.append(1))
+    (path,) = (tmp_path / "gallery-indexes").iterdir()
+    path.chmod(0o666)
+    kept_index(gallery, lambda: built.append(1))
+    assert len(built) == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.parent.chmod(0o777)
+    kept_index(gallery, lambda: built.append(1))
+    assert len(built) == 3
+    assert [record.message for record in caplog.records] == [
+        "the index is not kept, and every search builds it anew: "
+        f"{path.parent} can be written by other users (mode 0777); chmod go-w {path.parent}, or let REFNET_CACHE_DIR name a folder of your own"
+    ]
 
 
 def test_an_index_of_another_gallery_is_refused(gallery):

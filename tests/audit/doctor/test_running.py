@@ -238,8 +238,8 @@ def test_bits_that_depend_on_the_run_are_found(monkeypatch: pytest.MonkeyPatch) 
     honest = patient.network.run
     runs = iter(range(9))
 
-    def drifting(images: Array) -> dict[str, Array]:
-        return {name: array + np.float32(1e-3) * next(runs) for name, array in honest(images).items()}
+    def drifting(images: Array, **how: bool) -> dict[str, Array]:
+        return {name: array + np.float32(1e-3) * next(runs) for name, array in honest(images, **how).items()}
 
     monkeypatch.setattr(patient.network, "run", drifting)
     severity, said, evidence = found("same-bits", patient)

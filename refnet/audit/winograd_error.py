@@ -22,7 +22,7 @@ Neural Networks*, ACM TOMS 46(4), 2020, theorem 2 and section 4 (which bound the
 Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 3.5 (componentwise products of matrices).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -34,8 +34,11 @@ from refnet.fast.kernels import tiles
 from refnet.fast.kernels.register_block import CHAIN
 from refnet.fast.storage import PIXEL
 from refnet.graph import Array, Node
+from refnet.ops.conv import conv
 
 U = 2.0**-24  # unit roundoff of float32
+DEVIATIONS = 8.0  # standard deviations of its error, beyond which no output is expected; 5.4 is the most that was seen
+ONE = 1 / 3  # the variance of one rounding of 1, in units of u^2; see `rounding`
 
 
 def uses_winograd(node: Node, weight: Array) -> bool:
@@ -79,20 +82,34 @@ def normwise_bound(x: Array, weight: Array) -> Array:
 def winograd_variance(x: Array, weight: Array) -> Array:
     """Tell the variance of the error of every output, (N, OC, H, W), in units of u^2; see `rounding`.
 
-    A product of matrices at a frequency is a sum over channels, in chains; to its terms belong the errors of the two
-    transforms, taken as that of so many roundings of the sum of absolute values.
+    The kernel's formulas, run on numbers that carry the variance of their errors: every operation adds that of one
+    rounding of its result. At each frequency there is a sum over channels, as `rounding` has it.
     """
-    terms, transforms = _sum_roundings(weight.shape[1]), roundings(0)
+    terms = _sum_roundings(weight.shape[1])
     variance = np.empty((len(x), len(weight), *x.shape[2:]))
-    w = np.asarray(weight, np.float64)
+    filters = np.moveaxis(weight.astype(np.float64), (2, 3), (0, 1))
     for tile in _tiles(np.asarray(x, np.float64)):
-        u, v = _both_ways(tile.expand, w), _both_ways(tile.spread, tile.x)
-        u_abs = _both_ways(tuple(map(abs, tile.expand)), abs(w))
-        v_abs = _both_ways(tuple(map(abs, tile.spread)), abs(tile.x))
-        of_products = (terms / 3 + transforms) * _products(u, v) ** 2
-        of_products += terms / 6 * _products(u**2, v**2) + transforms * _products(u_abs**2, v_abs**2)
-        tile.put(variance, _both_ways(tuple(matrix**2 for matrix in tile.gather), of_products) / 3)
+        down, across = tiles.USED[tile.down], tiles.USED[tile.across]
+        v = _in_plane(lambda d: tiles.spread(d, _fused_noisy), [[_Noisy(d) for d in row] for row in tile.pixels])
+        g = [[_Noisy(tap) for tap in row] for row in filters]
+        h = [[tiles.expand([g[k][j] for k in range(3)], f, _fused_noisy) for j in range(3)] for f in down]
+        u = [[tiles.expand(row, f, _fused_noisy) for f in across] for row in h]
+        m = [[_sum_noisy(a, b, terms) for a, b in zip(*rows, strict=True)] for rows in zip(u, v, strict=True)]
+        y = _in_plane(lambda d: tiles.gather(d, _fused_noisy), m)
+        tile.put(variance, np.moveaxis(np.array([[it.variance for it in row] for row in y]), (0, 1), (4, 5)))
     return variance
+
+
+def expected_units(x: Array, weight: Array) -> Array:
+    """How large the error of every output may well be, (N, OC, H, W), in units of u (|w| * |x|): `DEVIATIONS`.
+
+    Where (|w| * |x|) is below its median, as among zeros, the median is the unit: what is far below the rest of a tensor
+    may be off by a part of that.
+    """
+    size = conv(abs(np.asarray(x, np.float64)), abs(weight.astype(np.float64)), padding=(1, 1, 1, 1))
+    unit = np.maximum(size, np.median(size))
+    units: Array = DEVIATIONS * np.sqrt(winograd_variance(x, weight)) / np.where(unit > 0, unit, np.inf)
+    return units
 
 
 def gamma(count: int) -> float:
@@ -183,6 +200,52 @@ def _sum_roundings(channels: int) -> int:
     return min(channels, CHAIN) + max(-(-channels // CHAIN) - 1, 0)
 
 
+# The same formulas, run on numbers.
+
+
+@dataclass(frozen=True)
+class _Noisy:
+    """Float64 numbers and the variance of the errors that float32 has made in them, in units of u^2."""
+
+    value: Array
+    variance: Array | float = 0.0
+
+    def __add__(self, other: "_Noisy") -> "_Noisy":
+        return _fused_noisy(Fraction(1), other, self)
+
+    def __sub__(self, other: "_Noisy") -> "_Noisy":
+        return _fused_noisy(Fraction(-1), other, self)
+
+    def __mul__(self, number: Fraction) -> "_Noisy":
+        return _fused_noisy(number, self, _Noisy(np.zeros(1)))
+
+
+def _fused_noisy(x: Fraction, y: _Noisy, z: _Noisy) -> _Noisy:
+    """x*y + z, rounded once; the constant has an error of its own, which is known."""
+    number = float(x)
+    wrong = (float(np.float32(number)) - number) / U
+    value = number * y.value + z.value
+    return _Noisy(value, number**2 * y.variance + z.variance + np.square(wrong * y.value) + ONE * np.square(value))
+
+
+def _sum_noisy(u: _Noisy, v: _Noisy, terms: int) -> _Noisy:
+    """Sum over channels: (OC, IC), (N, IC, T, S) -> (N, OC, T, S)."""
+
+    def product(a: Array, b: Array) -> Array:
+        return np.moveaxis(np.tensordot(a, b, (1, 1)), 0, 1)
+
+    value, squares = product(u.value, v.value), np.square(v.value)
+    carried = product(ONE * terms / 6 * np.square(u.value) + u.variance, squares)
+    carried += product(np.square(u.value), np.broadcast_to(v.variance, squares.shape))
+    return _Noisy(value, ONE * terms / 3 * np.square(value) + carried)
+
+
+def _in_plane(transform: Callable[[list[_Noisy]], list[_Noisy]], rows: list[list[_Noisy]]) -> list[list[_Noisy]]:
+    """A transform of columns, then of the rows that this makes: in the kernel's order for inputs."""
+    columns = [transform(list(column)) for column in zip(*rows, strict=True)]
+    return [transform(list(row)) for row in zip(*columns, strict=True)]
+
+
 # Tiles in the plane.
 
 
@@ -210,6 +273,11 @@ class _Tiles:
 
     def _matrices(self, which: int) -> tuple[Array, Array]:
         return _exact(self.down)[which].astype(np.float64), _exact(self.across)[which].astype(np.float64)
+
+    @property
+    def pixels(self) -> list[list[Array]]:
+        """Every place of the tiles: down + 2 rows of across + 2 arrays (N, IC, T, S)."""
+        return [[self.x[..., i, j] for j in range(self.across + 2)] for i in range(self.down + 2)]
 
     def put(self, to: Array, values: Array) -> None:
         """Lay tiles (N, OC, T, S, down, across) side by side in their part of an image."""

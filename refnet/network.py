@@ -174,7 +174,7 @@ class Network:
         with overflows() as seen:
             outputs = self._engine.run(feeds)
         if strict:
-            refuse_no_answer(outputs, bool(seen), self.engine)
+            refuse_no_answer(outputs, len(images), bool(seen), self.engine)
         return outputs
 
     def stream(

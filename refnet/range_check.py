@@ -29,13 +29,15 @@ def overflows() -> Iterator[list[str]]:
         yield seen
 
 
-def refuse_no_answer(outputs: Mapping[str, Array], overflowed: bool, engine: str) -> None:
+def refuse_no_answer(outputs: Mapping[str, Array], count: int, overflowed: bool, engine: str) -> None:
     """Raise if outputs are no answer.
 
     Parameters
     ----------
     outputs : {name: (N, ...)}
         All that the network has.
+    count : int
+        Of images; an output has a row for each, or it is not said which is bad.
     overflowed : bool
         Whether something did while they were computed.
     engine : "fast" or "reference"
@@ -49,18 +51,18 @@ def refuse_no_answer(outputs: Mapping[str, Array], overflowed: bool, engine: str
             continue
         finite = np.atleast_1d(np.isfinite(array))
         if not finite.all():
-            raise _error(f"output {name!r} holds NaN or infinite values{_of_images(~finite)}", engine)
+            raise _error(f"output {name!r} holds NaN or infinite values{_of_images(~finite, count)}", engine)
         if len(outputs) == 1 and array.ndim == 2 and array.shape[1] >= SHORTEST:
             zero = np.asarray(np.logical_not(array).all(axis=1))
             if zero.any():
-                raise _error(f"output {name!r} is all zero{_of_images(zero)}: it has no direction", engine)
+                raise _error(f"output {name!r} is all zero{_of_images(zero, count)}: it has no direction", engine)
     if overflowed:
         raise _error(f"numbers passed the largest of {_dtype(engine)} on the way to {', '.join(outputs)}", engine)
 
 
-def _of_images(bad: Array) -> str:
+def _of_images(bad: Array, count: int) -> str:
     """For how many images, and which is the first."""
-    if len(bad) < 2:
+    if count < 2 or len(bad) != count:
         return ""
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
     return f" for {len(rows)} of {len(bad)} images, first for number {rows[0] + 1}"

@@ -37,7 +37,7 @@ from refnet.graph import Array, Node
 from refnet.ops.conv import conv
 
 U = 2.0**-24  # unit roundoff of float32
-DEVIATIONS = 8.0  # standard deviations of its error, beyond which no output is expected; 5.4 is the most that was seen
+DEVIATIONS = 8.0  # standard deviations of its error, beyond which no output is expected; 5.6 is the most that was seen
 ONE = 1 / 3  # the variance of one rounding of 1, in units of u^2; see `rounding`
 
 

@@ -18,8 +18,8 @@ each. Nothing may overflow, nor fall below the smallest normal number.
 Errors that go up and down at random stay far below. `winograd_variance` says how far, in the model of `rounding`.
 
 Sources: Barabasz, Anderson, Soodhalter, Gregg, *Error Analysis and Improving the Accuracy of Winograd Convolution for Deep
-Neural Networks*, ACM TOMS 46(4), 2020, theorem 2 and section 4 (which bound the same in norms); Higham, *Accuracy and
-Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 3.5 (componentwise products of matrices).
+Neural Networks*, ACM TOMS 46(4), 2020 (norms of the same matrices); Higham, *Accuracy and Stability of Numerical
+Algorithms*, 2nd ed., sections 3.1 and 3.5 (componentwise products of matrices).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,7 @@
 # Everything refnet's users and developers run. Needs Python 3.11+ and make; each word sets up what it needs in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+DATA := $(or $(REFNET_TEST_DATA),../shared/data)
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fix bench docs pages lock clean
 
@@ -38,9 +39,10 @@ docs: .venv/.dev ## build the site in build/site, running every lesson anew
 	@echo "the site is in $(CURDIR)/build/site/index.html"
 
 pages: .venv/.dev ## write the pages and figures that tools write
-	$(BIN)/python tools/write_validation.py $(wildcard $(or $(REFNET_TEST_DATA),../shared/data)/models/*.onnx)
+	$(BIN)/python tools/write_validation.py $(wildcard $(DATA)/models/*.onnx)
 	$(BIN)/python tools/write_kernels.py
 	$(BIN)/python tools/write_doctor.py
+	$(BIN)/python tools/write_winograd.py --faces $(DATA)/lfw/lfw-fold1.bin --photograph $(DATA)/photos/group.jpg $(patsubst %,--detector %,$(wildcard $(DATA)/models/scrfd*.onnx))
 	$(BIN)/python tools/write_models.py
 	$(BIN)/python tools/write_readme.py
 

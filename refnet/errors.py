@@ -39,6 +39,10 @@ class ShapeError(InputError):
     """An array whose shape or dtype does not fit."""
 
 
+class NoAnswerError(RefnetError):
+    """Outputs that are no answer: not finite, an embedding that is all zero, or an overflow on the way to them."""
+
+
 class MissingExtraError(RefnetError):
     """An optional dependency that is not installed; the message holds the line that installs it."""
 

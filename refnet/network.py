@@ -24,6 +24,7 @@ from refnet.gradient import Pullback, pullback
 from refnet.graph import Array, Graph
 from refnet.ops.batch_analysis import BatchAxes, batch_axes
 from refnet.ops.inference import infer
+from refnet.range_check import overflows, refuse_no_answer
 from refnet.reference import Patch
 
 if TYPE_CHECKING:
@@ -118,13 +119,15 @@ class Network:
 
         return fast.compile(self._computed, threads=self._threads, memory=self._memory, cache=self._cache)
 
-    def __call__(self, images: Array) -> Array:
+    def __call__(self, images: Array, *, strict: bool = True) -> Array:
         """Compute the network's one output.
 
         Parameters
         ----------
         images : (N, 3, 112, 112) float or uint8
             As the graph's input takes them (`contract`); for `arcfaceresnet100-8` RGB, 0..255, not normalised.
+        strict : bool
+            Refuse outputs that are no answer (`range_check`); False hands them on as they are.
 
         Returns
         -------
@@ -138,8 +141,10 @@ class Network:
             If the images have another shape or are not numbers.
         InputError
             If a value is not finite, or lies outside 0..255 where the graph scales pixels itself.
+        NoAnswerError
+            If an output is not finite, an embedding is all zero, or numbers overflowed on the way.
         """
-        return self.run(images)[self.output]
+        return self.run(images, strict=strict)[self.output]
 
     @property
     def costs(self) -> "tuple[Cost, ...]":
@@ -171,9 +176,14 @@ class Network:
         shape = tuple(extent or SIDE for extent in self.contract.shape)
         return batch_axes(self._computed, {self.contract.name: shape})
 
-    def run(self, images: Array) -> dict[str, Array]:
-        """Compute every output, by name; images as in `__call__`."""
-        return self._engine.run({self.contract.name: self._in_order(self._checked(images))})
+    def run(self, images: Array, *, strict: bool = True) -> dict[str, Array]:
+        """Compute every output, by name; arguments and errors as in `__call__`."""
+        feeds = {self.contract.name: self._in_order(self._checked(images))}
+        with overflows() as seen:
+            outputs = self._engine.run(feeds)
+        if strict:
+            refuse_no_answer(outputs, len(images), bool(seen), self.engine)
+        return outputs
 
     def stream(
         self,

@@ -115,7 +115,9 @@ Every tensor of a model is compared with what onnxruntime computes from the same
 float64 (`refnet validate`). Each node is also computed in float64 from onnxruntime's own inputs to it: what is left is
 the error of that node alone. A tensor agrees if no element of it is further from that than the **noise floor**, {floor} standard
 deviations of what rounding makes of the node's own arithmetic (`refnet/audit/rounding.py`, `refnet/audit/floor.py`). Where
-numbers are only moved or selected, the bits must be equal.
+numbers are only moved or selected, the bits must be equal. Winograd's convolution has errors of another kind
+([numerics.md](numerics.md#winograds-convolution)); the fast engine, and traces and runtimes that may compute that way, are given
+eight standard deviations of these besides, onnxruntime is not.
 
 Tensors are those of a session without optimisations, which shows them all; outputs and angles are those of an optimised
 one, as users run it.

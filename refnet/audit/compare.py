@@ -18,8 +18,7 @@ from refnet.audit.difference import difference
 from refnet.audit.embedding_verdict import EmbeddingVerdict, embedding_verdict
 from refnet.audit.floor import excess, noise_floor
 from refnet.audit.own_tensors import own_tensors
-from refnet.audit.rounding import Variance
-from refnet.audit.steps import Arrivals, steps
+from refnet.audit.steps import Arrivals, Step, steps
 from refnet.audit.tally import Tally
 from refnet.errors import InputError
 from refnet.graph import Array, Graph
@@ -45,6 +44,10 @@ class Other(Protocol):
     @property
     def at_once(self) -> int | None:
         """How many images it is given at once, at most; None for all together."""
+
+    @property
+    def winograd(self) -> bool:
+        """Whether its convolutions may be Winograd's, whose errors are of another kind (`winograd_error`)."""
 
     @property
     def tensor_names(self) -> frozenset[str]:
@@ -97,7 +100,7 @@ def compare(
         )
     kinds = _kinds(graph)
     tallies = {node.output: Tally(node, kinds[node.output]) for node in graph.nodes}
-    ends: dict[str, list[tuple[Array, Variance]]] = {t.name: [] for t in graph.outputs if t.name in made}
+    ends: dict[str, list[Step]] = {t.name: [] for t in graph.outputs if t.name in made}
     portion = other.at_once or len(x)
     reference = network.engine == "reference"
     total = len(graph.nodes) * -(-len(x) // portion)
@@ -105,17 +108,17 @@ def compare(
     for start in range(0, len(x), portion):
         part = x[start : start + portion]
         own = None if reference else own_tensors(network, part)
-        for step in steps(network, part, Arrivals(other.stream(part, names), names)):
+        for step in steps(network, part, Arrivals(other.stream(part, names), names), winograd=other.winograd):
             tallies[step.node.output].add(step, step.exact if own is None else next(own)[1])
             if step.node.output in ends:
-                ends[step.node.output].append((step.exact, step.whole_variance))
+                ends[step.node.output].append(step)
             if observe:
                 observe(step.node.output, step.exact)
             done += 1
             if progress:
                 progress(done, total)
-    exact = {name: np.concatenate([array for array, _ in parts]) for name, parts in ends.items()}
-    ours = exact if reference else network.run(x)
+    exact = {name: np.concatenate([step.exact for step in parts]) for name, parts in ends.items()}
+    ours = exact if reference else network.run(x, strict=False)
     theirs = other.outputs(x, exact.keys())
     return Comparison(
         model=str(graph.source.path or graph.name),
@@ -129,12 +132,16 @@ def compare(
     )
 
 
-def _output(name: str, ours: Array, theirs: Array, exact: Array, parts: list[tuple[Array, Variance]]) -> OutputRow:
+def _output(name: str, ours: Array, theirs: Array, exact: Array, parts: list[Step]) -> OutputRow:
     """Judge one output end to end."""
     if theirs.shape != exact.shape:
         raise InputError(f"output {name!r} has shape {theirs.shape} there and {exact.shape} here")
-    variance = np.concatenate([np.zeros(array.shape) if v is None else v for array, v in parts])
-    floors = [noise_floor(side, variance) for side in (theirs, ours)]
+    variances = [[step.whole_variance for step in parts], [step.our_variance for step in parts]]
+    whole = [
+        np.concatenate([np.zeros(step.exact.shape) if v is None else v for v, step in zip(side, parts, strict=True)])
+        for side in variances
+    ]
+    floors = [noise_floor(side, variance) for side, variance in zip((theirs, ours), whole, strict=True)]
     sides = [float(excess(side, exact, floor).max()) for side, floor in zip((theirs, ours), floors, strict=True)]
     finite = np.isfinite(theirs).all() and np.isfinite(ours).all()
     length = float(np.linalg.norm(exact))

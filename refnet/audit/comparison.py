@@ -57,7 +57,7 @@ class OutputRow:
     ----------
     theirs, ours : beside float64.
     between : ours beside theirs.
-    floor : the length of the whole network's noise floor, as a share of the output's.
+    floor : the length of the noise floor of theirs, of the whole network, as a share of the output's.
     theirs_excess, ours_excess : the largest ratio of an element's error to its floor; the side departs above 1.
     verdict : "departs" if a side does.
     """

@@ -4,7 +4,8 @@
 
 u is the unit roundoff of the judged numbers, and u^2 V the variance of the rounding errors behind them (`rounding`).
 16 standard deviations are not chance: of a million normal errors the largest is at 5. The rest is for sums that are not
-taken in random order, and for algorithms that round more than a plain sum, such as Winograd's convolution.
+taken in random order, and for algorithms that round more than a plain sum. Winograd's convolution can round more by any
+factor; where it is used, or may be, its own errors are in V, at 8 standard deviations.
 
 Where numbers are only moved or selected, V is zero and the bits must be equal.
 """

@@ -25,6 +25,7 @@ class OpenVino:
     name : "openvino" and its version.
     notes : nothing was changed, so there are none.
     at_once : how many images it is given at once, at most.
+    winograd : True; which algorithm its library takes is not said.
     tensor_names : what every layer of the file makes, by the names of refnet's graph.
 
     Raises
@@ -51,6 +52,7 @@ class OpenVino:
         self._outputs = [tensor.name for tensor in graph.outputs]
         self.name = f"openvino {self._runtime.__version__.split('-')[0]}"
         self.notes: tuple[str, ...] = ()
+        self.winograd = True
         self.at_once = graph.inputs[0].shape[0] or IMAGES
 
     @cached_property

@@ -42,6 +42,7 @@ class OnnxRuntime:
     name : "onnxruntime" and its version.
     notes : one sentence for each thing that was changed in the copy that runs, or done otherwise than for others.
     at_once : how many images it is given at once, at most.
+    winograd : False; its convolutions on the CPU are sums of products.
     tensor_names : what every node of the file makes.
 
     Raises
@@ -65,6 +66,7 @@ class OnnxRuntime:
         self.name = f"onnxruntime {onnxruntime.__version__}"
         self.notes = self._file.repairs
         self.at_once = IMAGES
+        self.winograd = False
         if self._file.locked_by:
             self.at_once = 1
             self.notes += (f"node {self._file.locked_by!r} (Reshape) fixes the batch: images were given one at a time",)

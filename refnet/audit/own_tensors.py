@@ -46,5 +46,6 @@ def _apply(node: Node, graph: Graph, held: dict[str, Array]) -> Array:
         )
         return fast.compile(alone, memory="low").run({x: held[x]})[node.output]
     inputs = [None if not name else held[name] if name in held else graph.constants[name] for name in node.inputs]
-    y: Array = OPERATORS[node.op].compute(*inputs, **node.attributes)
+    with np.errstate(over="ignore", invalid="ignore"):  # it is judged by what comes out
+        y: Array = OPERATORS[node.op].compute(*inputs, **node.attributes)
     return y.astype(np.float32, copy=False) if y.dtype.kind == "f" else y

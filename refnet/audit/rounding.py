@@ -12,6 +12,9 @@ sums whose squares are, after k terms, (k/K)^2 y^2 + k (K - k) / (K (K - 1)) (q 
 is about K y^2 / 3 + K q / 6. So a sum has the variance u^2 / 3 (K y^2 / 3 + K q / 6), with no assumption on the signs
 or sizes of its terms. Blocked and vectorised sums round less.
 
+A convolution by Winograd's algorithm is no such sum: what is large anywhere under a tile rounds at all its outputs. It has
+a variance of its own (`winograd_error`), added for who computes that way, or may.
+
 Variances are in units of u^2: what u is depends on whose numbers are judged. Does not cover integers, which are exact.
 """
 
@@ -21,16 +24,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refnet.audit.winograd_error import DEVIATIONS, uses_winograd, winograd_variance
 from refnet.graph import Array, Node
 from refnet.ops import OPERATORS
 
 ONE = 1 / 3  # the variance of one rounding of 1: an error spread evenly over [-u, u]
+WINOGRAD = (DEVIATIONS / 16) ** 2  # its variance is foretold as it is: fewer deviations are enough than `floor` takes
 FUNCTION = 4.0  # that of an exponential or a power: libraries are right to about two units in the last place
 
 Variance = Array | None  # None where there is no error at all
 
 
-def variance(node: Node, inputs: Sequence[Array | None], variances: Sequence[Variance], y: Array) -> Variance:
+def variance(
+    node: Node, inputs: Sequence[Array | None], variances: Sequence[Variance], y: Array, *, winograd: bool = False
+) -> Variance:
     """Tell the variance of the error in one node's output, element by element.
 
     Parameters
@@ -39,6 +46,8 @@ def variance(node: Node, inputs: Sequence[Array | None], variances: Sequence[Var
     inputs : float64 arrays as `ops/` takes them, None where absent
     variances : of the same inputs' errors, in units of u^2; None where they have none
     y : the node's output in float64
+    winograd : bool
+        Whether convolutions are computed by Winograd's algorithm where refnet's fast engine does.
 
     Returns
     -------
@@ -55,6 +64,8 @@ def variance(node: Node, inputs: Sequence[Array | None], variances: Sequence[Var
     if y.dtype.kind != "f":
         return None
     found = RULES[node.op](_Case(node, inputs, variances, y))
+    if winograd and found is not None and node.op == "Conv" and uses_winograd(node, np.asarray(inputs[1])):
+        found = found + WINOGRAD * winograd_variance(np.asarray(inputs[0]), np.asarray(inputs[1]))
     return None if found is None else np.broadcast_to(found, y.shape)
 
 

@@ -55,6 +55,8 @@ class Step:
         Of what rounding may make of `predicted`, in units of u^2; None where it can do nothing.
     whole_variance : Array or None
         The same if nothing but the graph's input were visible.
+    our_variance : Array or None
+        That of the network's own engine: with Winograd's errors, where it computes that way.
     """
 
     node: Node
@@ -63,6 +65,7 @@ class Step:
     predicted: Array
     variance: Variance
     whole_variance: Variance
+    our_variance: Variance
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,22 @@ class _Held:
     given: Array
     variance: Variance = None
     whole_variance: Variance = None
+    our_variance: Variance = None
 
 
-def steps(network: Network, images: Array, theirs: Arrivals) -> Iterator[Step]:
-    """Run every node; one `Step` at a time is in memory, and the tensors that are still to be read."""
+def steps(network: Network, images: Array, theirs: Arrivals, *, winograd: bool = False) -> Iterator[Step]:
+    """Run every node; one `Step` at a time is in memory, and the tensors that are still to be read.
+
+    `winograd` is whether the other may compute convolutions by Winograd's algorithm.
+    """
+    fast = network.engine == "fast"
     graph = network.graph
     readers = Counter(name for node in graph.nodes for name in node.inputs)
     x = np.asarray(images, dtype=np.float64)
     held = {network.contract.name: _Held(x, x)}
     for node, (name, exact) in zip(graph.nodes, network.stream(images), strict=True):
         inputs = [_read(graph, held, source) for source in node.inputs]
-        step = _step(node, inputs, exact, theirs.take(name))
+        step = _step(node, inputs, exact, theirs.take(name), winograd=winograd, fast=fast)
         for source in node.inputs:
             readers[source] -= 1
             if not readers[source]:
@@ -109,25 +117,30 @@ def _read(graph: Graph, held: Mapping[str, _Held], name: str) -> _Held | None:
     return _Held(value, value)
 
 
-def _step(node: Node, inputs: Sequence[_Held | None], exact: Array, theirs: Array | None) -> Step:
+def _step(
+    node: Node, inputs: Sequence[_Held | None], exact: Array, theirs: Array | None, *, winograd: bool, fast: bool
+) -> Step:
     """Compute what can be said of one node, and nothing twice that is the same."""
     exacts = [None if held is None else held.exact for held in inputs]
     givens = [None if held is None else held.given for held in inputs]
     variances = [None if held is None else held.variance for held in inputs]
     wholes = [None if held is None else held.whole_variance for held in inputs]
-    whole = variance(node, exacts, wholes, exact)
+    ours = [None if held is None else held.our_variance for held in inputs]
+    whole = variance(node, exacts, wholes, exact, winograd=winograd)
+    alike = (winograd == fast or node.op != "Conv") and all(a is b for a, b in zip(wholes, ours, strict=True))
+    our = whole if alike else variance(node, exacts, ours, exact, winograd=fast)
     if all(given is value for given, value in zip(givens, exacts, strict=True)):
         predicted = exact
     else:
         predicted = OPERATORS[node.op].compute(*givens, **node.attributes).astype(exact.dtype, copy=False)
     same = predicted is exact and all(a is b for a, b in zip(variances, wholes, strict=True))
-    own = whole if same else variance(node, givens, variances, predicted)
-    return Step(node, exact, theirs, predicted, own, whole)
+    own = whole if same else variance(node, givens, variances, predicted, winograd=winograd)
+    return Step(node, exact, theirs, predicted, own, whole, our)
 
 
 def _behind(step: Step) -> _Held:
     """What the nodes behind this one read: the other's tensor, free of doubt, or the predicted one with its doubt."""
     if usable(step.theirs, step.predicted):
         seen = np.asarray(step.theirs, dtype=step.exact.dtype)
-        return _Held(step.exact, seen, None, step.whole_variance)
-    return _Held(step.exact, step.predicted, step.variance, step.whole_variance)
+        return _Held(step.exact, seen, None, step.whole_variance, step.our_variance)
+    return _Held(step.exact, step.predicted, step.variance, step.whole_variance, step.our_variance)

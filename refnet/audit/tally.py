@@ -53,7 +53,7 @@ class Tally:
 
     def _judge_ours(self, step: Step, ours: Array) -> None:
         """Hold every element of ours against the floor of all that was computed up to here."""
-        floor = noise_floor(ours, step.whole_variance)
+        floor = noise_floor(ours, step.our_variance)
         ratios = excess(ours, step.exact, floor)
         self.ours_floor += float(np.square(np.broadcast_to(floor, ratios.shape)).sum())
         self.ours_excess = max(self.ours_excess, float(np.nan_to_num(ratios, nan=np.inf).max(initial=0.0)))

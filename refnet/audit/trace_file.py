@@ -92,6 +92,7 @@ class TraceFile:
     name : what to call it in a report.
     notes : sentences about where it came from.
     at_once : None: all images together, since that is how it holds them.
+    winograd : True, since it does not say by which algorithms it was computed.
     tensor_names : what it holds.
 
     Raises
@@ -101,6 +102,7 @@ class TraceFile:
     """
 
     at_once = None
+    winograd = True
 
     def __init__(self, path: str | Path):
         self._path = Path(path)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from refnet.errors import InputError
+from refnet.errors import InputError, NoAnswerError
 from refnet.faces.image import read_crop
 from refnet.graph import Array
 from refnet.network import Network
@@ -65,6 +65,8 @@ def prepare(name: str, how: Preparation) -> Prepared:
         found = how(name)
     except InputError as error:
         return Prepared(name, stamp, (), str(error))
+    except NoAnswerError as error:  # of a detector
+        return Prepared(name, stamp, (), f"{name}: {error}")
     return Prepared(name, stamp, found.faces, "", found.notes)
 
 

@@ -8,11 +8,12 @@ bit of an embedding depends on which images share a batch, on the threads or on 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
 from refnet.bulk.prepared import Preparation, Prepared, prepare
-from refnet.errors import InputError
+from refnet.errors import NoAnswerError
 from refnet.graph import Array
 from refnet.network import Network
 
@@ -71,15 +72,21 @@ def _prepared(names: Iterable[str], how: Preparation, *, ahead: int, workers: in
 
 
 def _embedded(network: Network, images: list[Prepared]) -> list[Done]:
-    """The embeddings of each image's faces, computed together."""
+    """The embeddings of each image's faces, computed together; an image whose faces have no answer fails alone."""
     crops = [face.crop for image in images for face in image.faces]
     if not crops:
         return [(image, np.zeros((0, 0), np.float32)) for image in images]
-    embeddings = iter(network(network.contract.prepare(np.stack(crops))))
+    try:
+        embeddings = iter(network(network.contract.prepare(np.stack(crops))))
+    except NoAnswerError as error:
+        if network.fixed_batch not in (None, 1):
+            raise
+        if len(images) > 1:
+            return [done for image in images for done in _embedded(network, [image])]
+        failed = replace(images[0], faces=(), reason=f"{images[0].name}: {error}")
+        return [(failed, np.zeros((0, 0), np.float32))]
     done = []
     for image in images:
         rows = [next(embeddings) for _ in image.faces]
-        if not all(np.isfinite(row).all() for row in rows):
-            raise InputError(f"{image.name}: its embedding is not finite; `refnet doctor` names the first such tensor")
         done.append((image, np.stack(rows) if rows else np.zeros((0, 0), np.float32)))
     return done

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from refnet import range_check
 from refnet.bulk.cluster import Job, run_on_cluster
 from refnet.bulk.ledger import Ledger, Row, ledger_path, remove_ledger, rows_of
 from refnet.bulk.outputs import check_output, json_line, name_of, write_rows
@@ -31,7 +32,7 @@ from refnet.cli.options import (
     ThreadsOption,
     open_model,
 )
-from refnet.errors import InputError, UsageError
+from refnet.errors import InputError, NoAnswerError, RefnetError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.files import replacing
 from refnet.network import Network
@@ -111,7 +112,7 @@ def embed(
     if failures is not None:
         _write_failures(failures, failed)
     if len(failed) == count:
-        raise InputError(f"none of {count} images could be read; nothing was written")
+        raise none_left([failure(reason) for _, reason in failed])
     if failed:
         complain(f"{len(failed)} of {count} images have no embedding")
         return 1
@@ -250,7 +251,7 @@ def origin_of(network: Network, how: Photographs | None) -> Provenance:
 
 def embed_paths(
     network: Network, paths: list[Path], how: Photographs | None = None
-) -> tuple[list[Row], list[InputError]]:
+) -> tuple[list[Row], list[RefnetError]]:
     """Embed the faces of images; one that cannot be used is named, and the others go on.
 
     Returns
@@ -258,16 +259,29 @@ def embed_paths(
     A row for each face, in the order of the paths; and what was wrong with the images that have none.
     """
     rows: list[Row] = []
-    failed: list[InputError] = []
+    failed: list[RefnetError] = []
 
     def keep(batch: list[Done]) -> None:
         for image, embeddings in batch:
             rows.extend(rows_of(image, embeddings))
-            failed.extend([InputError(image.reason)] * bool(image.reason))
+            failed.extend([failure(image.reason)] * bool(image.reason))
 
     workers = len(os.sched_getaffinity(0))
     Work(network, map(str, paths), (how or aligned_crops)(network), 32, workers).run(keep)
     return rows, failed
+
+
+def failure(reason: str) -> RefnetError:
+    """The error of an image without an embedding: of the network, or of the image itself."""
+    return NoAnswerError(reason) if range_check.SAID in reason else InputError(reason)
+
+
+def none_left(failed: Sequence[RefnetError]) -> RefnetError:
+    """The error where no image has an embedding."""
+    for error in failed:
+        if isinstance(error, NoAnswerError):
+            return NoAnswerError(f"none of {len(failed)} images has an embedding; nothing was written")
+    return InputError(f"none of {len(failed)} images could be read; nothing was written")
 
 
 def embedding_set(rows: list[Row], origin: Provenance) -> EmbeddingSet:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from refnet.bulk.photographs import Photographs
 from refnet.cli.console import complain, print_data, print_json, printable, say
-from refnet.cli.embed import embed_paths, embedding_set, origin_of
+from refnet.cli.embed import embed_paths, embedding_set, none_left, origin_of
 from refnet.cli.options import (
     ALIGNED,
     CacheFlag,
@@ -22,7 +22,7 @@ from refnet.cli.options import (
     open_model,
 )
 from refnet.cli.sources import joined
-from refnet.errors import InputError, UsageError
+from refnet.errors import InputError, RefnetError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.embedding_reader import is_embeddings, read_embeddings
 from refnet.faces.gallery import Gallery, Merged, changing, locked, read_gallery, write_gallery
@@ -232,7 +232,7 @@ def _labelled(
     lower: bool,
     open_network: Callable[[], Network],
     how: Photographs | None,
-) -> tuple[Labelled, list[InputError]]:
+) -> tuple[Labelled, list[RefnetError]]:
     """Everything in the sources, embedded and labelled; and what could not be read."""
     if label is not None and (rule is not None or lower):
         raise UsageError("--label names everything given; give it without --label-from and --lower-case")
@@ -251,7 +251,7 @@ def _labelled(
             for path, its in labelled_images(source, rule, lower=lower):
                 if images.setdefault(path, named or its) != (named or its):
                     raise UsageError(f"{path} was given twice, as {images[path]!r} and as {its!r}; give it once")
-    failed: list[InputError] = []
+    failed: list[RefnetError] = []
     if images:
         network = open_network()
         rows, failed = embed_paths(network, list(images), how)
@@ -259,11 +259,11 @@ def _labelled(
             parts.append(embedding_set(rows, origin_of(network, how)))
             labels += [images[Path(row.name)] for row in rows]
     if not parts:
-        raise InputError(f"none of {len(images)} images could be read; nothing was written")
+        raise none_left(failed)
     return (joined(parts), labels), failed
 
 
-def _told(path: Path, merged: Merged, failed: Sequence[InputError]) -> int:
+def _told(path: Path, merged: Merged, failed: Sequence[RefnetError]) -> int:
     """Say what was added and what is doubtful; the exit status."""
     again = f" ({merged.known} were there already)" if merged.known else ""
     say(f"{_count(merged.added, 'image')} added{again}; {_size(merged.gallery)} in {path}")
@@ -272,7 +272,8 @@ def _told(path: Path, merged: Merged, failed: Sequence[InputError]) -> int:
             f"{printable(one[1])} of {printable(one[0])} has the same embedding as {printable(other[1])} of {printable(other[0])}"
         )
     if failed:
-        complain(f"{_count(len(failed), 'image')} could not be read")
+        what = "read" if all(isinstance(error, InputError) for error in failed) else "used"
+        complain(f"{_count(len(failed), 'image')} could not be {what}")
     return 1 if failed else 0
 
 

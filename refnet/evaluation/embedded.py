@@ -3,13 +3,13 @@
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from refnet.errors import InputError, UsageError
+from refnet.errors import InputError, NoAnswerError, UsageError
 from refnet.evaluation.pairs import PairSet, check_crops, crops
 from refnet.faces.embedding_file import SCHEMA_VERSION
 from refnet.faces.embedding_reader import read_embeddings
@@ -48,22 +48,40 @@ def embed_pairs(
     Raises
     ------
     InputError
-        If images cannot be decoded or have another size, before any is embedded; or if an embedding is not finite, or
-        all zero.
+        If images cannot be decoded or have another size, before any is embedded.
+    NoAnswerError
+        If an image has no embedding, or one that is not finite or all zero.
     """
     height, width = network.contract.crop_size
     check_crops(pairs, height, width)
     upright, mirrored = [], []
+    done = 0
     for some in crops(pairs, height, width, BATCH):
-        upright.append(network(network.contract.prepare(some)))
+        names = pairs.images[done : done + len(some)]
+        done += len(some)
+        upright.append(_embedded(network, some, names))
         if mirror:
-            mirrored.append(network(network.contract.prepare(some[..., ::-1])))
+            mirrored.append(_embedded(network, some[..., ::-1], names))
         if advance:
             advance(len(some))
     found = np.concatenate(upright)
     return _checked(
         PairEmbeddings(found, np.concatenate(mirrored) if mirror else None, provenance(network)), pairs.images
     )
+
+
+def _embedded(network: Network, images: Array, names: Sequence[str]) -> Array:
+    """The embeddings of crops; the first that has none is named."""
+    x = network.contract.prepare(images)
+    try:
+        return network(x)
+    except NoAnswerError as together:
+        for name, one in zip(names, x, strict=True):
+            try:
+                network(one[np.newaxis])
+            except NoAnswerError as error:
+                raise NoAnswerError(f"image {name!r}: {error}") from together
+        raise
 
 
 def check_saved(path: Path) -> None:

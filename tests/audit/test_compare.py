@@ -280,7 +280,9 @@ def test_tensors_of_the_fast_engine_stay_below_the_floor_of_all_before_them(narr
     assert 0.05 < max(row.ours_excess for row in result.tensors) < MARGIN
     (output,) = result.outputs
     last = result.tensors[-1]
-    assert last.ours_floor == pytest.approx(output.floor, rel=1e-6)  # of the same tensor, end to end
+    assert (
+        output.floor < last.ours_floor < 2 * output.floor
+    )  # of the same tensor, end to end; ours has Winograd's errors
     exact = [row for row in result.tensors if row.kind == "constant"]
     assert exact
     assert all(row.ours_excess == 0 for row in exact)

@@ -15,6 +15,7 @@ from refnet.audit.doctor import (
     slope_check,
     statistics_check,
     threshold_check,
+    tile_check,
     variance_check,
     weight_checks,
 )
@@ -33,6 +34,7 @@ RUN_CHECKS = (
     *alignment.CHECKS,
     *statistics_check.CHECKS,
     *activation_checks.CHECKS,
+    *tile_check.CHECKS,
     *repeat_checks.CHECKS,
 )
 EMBEDDING_CHECKS = embedding_checks.CHECKS

@@ -15,12 +15,14 @@ import numpy as np
 from refnet import reference
 from refnet.audit.doctor.finding import Skipped
 from refnet.audit.doctor.statistics import Statistics, statistics
+from refnet.audit.winograd_error import expected_units, uses_winograd
 from refnet.errors import RefnetError
 from refnet.graph import Array, Graph, Node
 from refnet.network import Network
 
 Origin = Literal["samples", "pictures", "array"]
 TRACED = 4  # images of which every tensor is computed
+FILTERS = 16  # of a convolution whose rounding errors are foretold: what is large is so in the input, for all of them
 MEASURED = 16  # images whose first layers are computed, for the statistics of the first normalisation
 UNIT = 1.5  # no pixels 0..255 of a photograph stay below, none that are scaled to 0..1 or -1..1 go above
 FLAT = Skipped("the array has not the shape of images; see input-layout")
@@ -50,11 +52,20 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """How large the error of Winograd's algorithm may be in one convolution, in units of u (|w| * |x|)."""
+
+    node: Node
+    units: float
+
+
+@dataclass(frozen=True)
 class Pass:
     """What one pass in float64 shows: a row for each tensor, the statistics of each normalisation, why it stopped."""
 
     activations: tuple[Activation, ...]
     statistics: tuple[Statistics, ...]
+    roundings: tuple[Rounding, ...]
     outputs: dict[str, Array]
     failure: str = ""
 
@@ -122,17 +133,29 @@ class Running:
         outputs: dict[str, Array] = {}
         failure = ""
         makers = {node.output: node for node in graph.nodes}
+        roundings: list[Rounding] = []
         with np.errstate(all="ignore"):
             try:
                 for name, array in reference.stream(graph, {self.network.contract.name: self.traced}):
                     rows.append(_activation(makers[name], array, self.network))
                     if name in judged:
                         measured.append(statistics(judged[name], array, graph))
+                    roundings.extend(_rounding(node, array, graph) for node in self._winograd.get(name, ()))
                     if name in wanted:
                         outputs[name] = np.array(array)
             except RefnetError as error:
                 failure = str(error)
-        return Pass(tuple(rows), tuple(measured), outputs, failure)
+        return Pass(tuple(rows), tuple(measured), tuple(roundings), outputs, failure)
+
+    @cached_property
+    def _winograd(self) -> dict[str, list[Node]]:
+        """The convolutions that the fast engine computes by Winograd's algorithm, by what they read."""
+        found: dict[str, list[Node]] = {}
+        constants = self.network.graph.constants
+        for node in self.network.graph.nodes:
+            if node.op == "Conv" and node.inputs[1] in constants and uses_winograd(node, constants[node.inputs[1]]):
+                found.setdefault(node.inputs[0], []).append(node)
+        return found
 
     def first_statistics(self, x: Array) -> Statistics | None:
         """Of the first BatchNormalization on images, for other images; None if there is none."""
@@ -148,6 +171,13 @@ class Running:
         if name == self.network.contract.name:
             return iter([(name, x)])
         return reference.stream(graph, {self.network.contract.name: x}, [glob.escape(name)])
+
+
+def _rounding(node: Node, x: Array, graph: Graph) -> Rounding:
+    """What is expected of a convolution, seen at some of its output channels."""
+    weight = graph.constants[node.inputs[1]]
+    units = expected_units(x, weight[:: -(-len(weight) // FILTERS)])
+    return Rounding(node, float(np.nan_to_num(units, nan=np.inf).max()))
 
 
 def _has_statistics(node: Node, graph: Graph) -> bool:

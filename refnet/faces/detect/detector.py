@@ -72,6 +72,8 @@ class Detector:
             If threshold or limit cannot be meant.
         ModelError
             If a face that the detector is sure of is at no finite place.
+        NoAnswerError
+            If an output is not finite.
         """
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
             raise ShapeError(f"the image has shape {pixels.shape} and dtype {pixels.dtype}; expected (H, W, 3) uint8")

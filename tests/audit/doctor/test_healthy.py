@@ -8,6 +8,8 @@ import pytest
 from refnet.audit.doctor.diagnosis import Diagnosis, examine
 from refnet.audit.doctor.patient import Patient
 from refnet.audit.doctor.running import Running
+from refnet.audit.winograd_error import uses_winograd
+from refnet.network import load
 from refnet.zoo.make import make_model
 from refnet.zoo.samples import sample_crops
 from tests import localdata
@@ -63,3 +65,11 @@ def test_a_trained_model_knows_the_order_of_channels_from_single_photographs() -
         assert given is not None
         assert swapped is not None
         assert given.divergence < swapped.divergence
+
+
+@pytest.mark.parametrize("name", [MXNET, TORCH, "models/face_detection_yunet_2023mar.onnx"])
+def test_trained_relatives_have_no_convolution_by_winograds_algorithm(name: str) -> None:
+    graph = load(localdata.path(name)).graph
+    convolutions = [node for node in graph.nodes if node.op == "Conv"]
+    assert len(convolutions) > 40
+    assert not any(uses_winograd(node, graph.constants[node.inputs[1]]) for node in convolutions)

@@ -207,6 +207,32 @@ def test_a_saturated_clip_is_found() -> None:
     assert (severity, said) == ("warning", "1 tensors are saturated, the first is named")
 
 
+def test_numbers_far_larger_than_their_neighbours_are_found() -> None:
+    """The eighth power leaves single numbers that are a million times larger than those beside them."""
+    nodes, powers = list(small().nodes), 3
+    at = next(i for i, node in enumerate(nodes) if node.name == "stage3_unit1_bn1")
+    nodes[at] = replace(nodes[at], output="power0")
+    for n in range(powers):
+        output = "stage3_unit1_bn1" if n == powers - 1 else f"power{n + 1}"
+        nodes.insert(at + 1 + n, Node(f"square{n}", "Mul", (f"power{n}", f"power{n}"), output))
+    severity, said, evidence = found("uneven-tiles", running(replace(small(), nodes=tuple(nodes))))
+    assert (severity, said) == ("warning", "numbers far larger than their neighbours cost the fast engine digits")
+    assert evidence.startswith("node 'stage3_unit1_conv1', the worst of 1: an error of up to ")
+    healthy = running(small())
+    assert ask("uneven-tiles", healthy).status == "passed"
+    names = [it.node.name for it in healthy.forward.roundings]
+    assert names == ["stage3_unit1_conv1", "stage4_unit1_conv1"]  # the others read four channels, or have stride two
+
+
+def test_a_network_without_such_convolutions_has_no_uneven_tiles() -> None:
+    nodes = [node for node in small().nodes if node.name in ("id", "_minusscalar0", "_mulscalar0", "conv0")]
+    graph = replace(
+        small(), nodes=tuple(nodes), outputs=(replace(small().outputs[0], name="conv0", shape=(1, 4, 112, 112)),)
+    )
+    said = ask("uneven-tiles", running(graph))
+    assert said.reason == "the fast engine computes no convolution of it by Winograd's algorithm"
+
+
 def test_a_network_that_ignores_its_input_is_found() -> None:
     graph = with_constants(small(), pre_fc1_weight=lambda array: array.fill(0))
     severity, said, _ = found("distinct-outputs", running(graph))
@@ -238,8 +264,8 @@ def test_bits_that_depend_on_the_run_are_found(monkeypatch: pytest.MonkeyPatch) 
     honest = patient.network.run
     runs = iter(range(9))
 
-    def drifting(images: Array) -> dict[str, Array]:
-        return {name: array + np.float32(1e-3) * next(runs) for name, array in honest(images).items()}
+    def drifting(images: Array, **how: bool) -> dict[str, Array]:
+        return {name: array + np.float32(1e-3) * next(runs) for name, array in honest(images, **how).items()}
 
     monkeypatch.setattr(patient.network, "run", drifting)
     severity, said, evidence = found("same-bits", patient)

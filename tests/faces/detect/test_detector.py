@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from refnet import ModelError, ShapeError, UsageError
-from refnet.errors import UnsupportedModelError
+from refnet.errors import NoAnswerError, UnsupportedModelError
 from refnet.faces.detect.detector import KEPT, Detector
 from refnet.faces.detect.kinds import kind_of
 from refnet.faces.detect.shown import shown
@@ -112,9 +112,22 @@ def test_a_detector_of_one_size_is_refused() -> None:
 
 
 def test_a_face_at_no_place_is_refused() -> None:
+    detector = Detector(scrfd_form(3))
+    decode = detector.kind.decode
+
+    def nowhere(*arguments: object) -> object:
+        found = decode(*arguments)
+        return dataclasses.replace(found, boxes=np.full_like(found.boxes, np.inf))
+
+    detector.kind = dataclasses.replace(detector.kind, decode=nowhere)
+    with pytest.raises(ModelError, match="finds a face at no finite place"):
+        detector(_photograph(64, 64), threshold=0.1)
+
+
+def test_a_detector_whose_outputs_are_not_finite_is_refused() -> None:
     graph = scrfd_form(3)
     constants = dict(graph.constants) | {"8:4:bias": np.full(8, np.inf, np.float32)}
-    with pytest.raises(ModelError, match="finds a face at no finite place"):
+    with pytest.raises(NoAnswerError, match=r"output '8:4' holds NaN or infinite values\. "):
         Detector(dataclasses.replace(graph, constants=constants))(_photograph(64, 64), threshold=0.1)
 
 

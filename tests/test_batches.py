@@ -271,5 +271,5 @@ def test_integers_keep_their_values_beside_images(tmp_path: Path, batch: int) ->
     assert actual["y"].dtype == exact["y"].dtype == np.int64
     assert np.array_equal(actual["y"], exact["y"])
     assert_close(actual["z"], exact["z"])
-    with pytest.raises(ShapeError, match="input 'ids' has dtype float32.*the model declares int64"):
+    with pytest.raises(ShapeError, match=r"input 'ids' has dtype float32.*the model declares int64"):
         fast.compile(graph, threads=1).run({**feeds, "ids": ids.astype(np.float32)})

@@ -121,7 +121,7 @@ def test_a_weight_that_folding_makes_too_large_is_refused(size):
 
 def test_an_input_of_float64_is_refused():
     graph = graph_of([Node("n", "Identity", ("x",), "y")], {}, (1, 4), dtype="float64")
-    with pytest.raises(UnsupportedModelError, match="input 'x' declares float64.*use engine='reference'"):
+    with pytest.raises(UnsupportedModelError, match=r"input 'x' declares float64.*use engine='reference'"):
         refnet.fast.compile(graph, threads=1)
 
 

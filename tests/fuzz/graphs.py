@@ -1,0 +1,112 @@
+"""Whole graphs from a seed."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tests.fuzz.growth import Growth, UnfitError
+from tests.fuzz.motifs import MOTIFS
+from tests.fuzz.recipes import CHANNELS, RECIPES
+
+OPSETS = tuple(range(7, 22))
+BATCHES = (1, 1, 1, 2, 3, 4, 5, 9, 17)
+_MOTIF_PERCENT = 12
+
+
+def grown(seed, size=None):
+    """A graph of about `size` nodes; 1 to 14 are drawn where it is not given.
+
+    Parameters
+    ----------
+    seed : tuple of int
+        The same seed and size give the same graph on every machine.
+    size : int, optional
+
+    Returns
+    -------
+    Grown
+    """
+    random = np.random.default_rng(tuple(seed))
+    batch = BATCHES[int(random.integers(len(BATCHES)))]
+    g = Growth(
+        random, opset=OPSETS[int(random.integers(len(OPSETS)))], batch=batch, free=bool(random.integers(100) < 60)
+    )
+    _inputs(g)
+    names = list(RECIPES)
+    size = size or g.between(1, 14)
+    aimed = g.shuffled(names)  # every graph goes for other operators
+    while len([node for node in g.nodes if node.op_type != "Constant"]) < size:
+        recipe: Callable = g.choice(MOTIFS) if g.chance(_MOTIF_PERCENT) else RECIPES[aimed[0]]
+        aimed.append(aimed.pop(0))
+        _try(g, recipe)
+    return g.finished(_outputs(g), seed)
+
+
+def _try(g, recipe):
+    """Add what a recipe makes, or nothing at all."""
+    before = [list(part) for part in (g.pool, g.nodes, g.initializers, g.constants)]
+    try:
+        recipe(g)
+    except UnfitError:
+        g.pool, g.nodes, g.initializers, g.constants = before
+
+
+def _inputs(g):
+    """Mostly one image; else rows, sequences, volumes, or several inputs, some of whole numbers."""
+    kind = g.between(0, 99)
+    batch = g.batch
+    if kind < 72:
+        channels = g.choice((1, 2, 3, 3, 3, 4, 8, 16, 17, 19, 32, 40))
+        most = 14 if channels * batch < 100 else 7
+        g.input("float32", (batch, channels, g.between(1, most), g.between(1, most)))
+    elif kind < 78:
+        g.input("float32", (batch, g.choice(CHANNELS)))
+    elif kind < 83:
+        g.input("float32", (batch, g.between(1, 9), g.between(1, 9)))
+    elif kind < 86:
+        g.input("float32", (batch, g.between(1, 3), g.between(1, 4), g.between(1, 4), g.between(1, 4)))
+    elif kind < 88:
+        g.input("float32", (batch,))
+    elif kind < 90:
+        g.input(g.choice(("float64", "float16")) if g.chance(50) else "float32", (batch, 3, 5, 4))
+        if g.inputs[0].value.dtype == "float16":
+            from tests.fuzz.growth import ONNX_TYPES
+
+            x = g.pool.pop()
+            g.node("Cast", [x], x.shape, dtype="float32", to=ONNX_TYPES["float32"])
+    else:
+        g.input("float32", (batch, g.choice((1, 3, 8, 16)), g.between(1, 8), g.between(1, 8)))
+        more = g.between(0, 3)
+        if more == 0:
+            g.input("float32", g.pool[0].shape)
+        elif more == 1:
+            g.input("float32", (batch, g.choice(CHANNELS)))
+        elif more == 2:
+            g.input(g.choice(("int64", "int32", "bool")), (batch, g.between(1, 4)), 0, 1)
+        else:
+            g.input("float32", (g.between(1, 4),), batched=False)
+    if g.chance(3):
+        g.inputs.clear(), g.pool.clear()
+        g.input(g.choice(("int32", "int64")), (batch, 2, g.between(1, 4), g.between(1, 4)), -5, 100)
+
+
+def _outputs(g):
+    """What nobody reads, mostly; others at random; at times an input or a constant."""
+    read = {name for node in g.nodes for name in node.input}
+    fed = {entry.value.name for entry in g.inputs}
+    made = [value for value in g.pool if value.name not in fed]
+    ends = [value for value in made if value.name not in read]
+    outputs = ends if g.chance(60) else [value for value in ends if g.chance(60)]
+    outputs = list(outputs)
+    for value in made:
+        if value not in outputs and g.chance(10):
+            outputs.append(value)
+    if not outputs and made:
+        outputs = [made[-1]]
+    if g.chance(4):
+        outputs.append(g.choice(g.inputs).value)
+    if g.constants and g.chance(4):
+        outputs.append(g.choice(g.constants)[0])
+    if not outputs:
+        outputs = [g.choice(g.inputs).value]
+    return g.shuffled(outputs)[:6]

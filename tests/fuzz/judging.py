@@ -1,0 +1,312 @@
+"""One graph, run by everything that can run it, and what it finds."""
+
+import os
+import re
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import numpy as np
+import onnx
+import onnxruntime
+
+import refnet
+from refnet import fast, reference
+from refnet.errors import RefnetError
+from refnet.formats.reading import read_model
+from tests.fuzz.bounds import bounds
+
+QUIET = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that must not be.
+
+    Attributes
+    ----------
+    kind : "wrong", "shape", "dtype", "traceback", "refused alone", "bits" or "runtime" (the reference beside onnxruntime).
+    who : whose result it is.
+    what : the difference in words.
+    """
+
+    kind: str
+    who: str
+    what: str
+    batch: int = 0
+
+    @property
+    def key(self):
+        """What two findings of the same kind share."""
+        return self.kind, self.who, self.what if self.kind in ("traceback", "refused alone") else ""
+
+
+@dataclass
+class Verdict:
+    """What came of one graph.
+
+    Attributes
+    ----------
+    findings : tuple of Finding, empty where all is well.
+    refused : sentences, without names and numbers, with which refnet refused it.
+    not_judged : why onnxruntime could not be asked, if so.
+    compared, undecided : output elements that were, and that had no finite bound.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    not_judged: list[str] = field(default_factory=list)
+    compared: int = 0
+    undecided: int = 0
+
+
+# What one engine may refuse although the reference computes it: each is a limit that its documentation states.
+STATED = {
+    "network": (
+        r"expected one input of images",
+        r"image values span",
+        r"images have shape",
+        r"images have dtype",
+        r"; the model computes \S+ at a time",
+    ),
+    "fast": (r"expected all extents but the first fixed", r"inputs have .* images; expected the same number in all"),
+}
+
+
+def judged(model, batches_and_feeds, folder, *, threads=1, orders=()):
+    """Run a model.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    batches_and_feeds : iterable of (batch, {input: array}), the declared batch first
+    folder : Path, for the file
+    threads : int, of the fast engine
+    orders : iterable of onnx.ModelProto
+        The same graph in other orders; the fast engine must give the same bits.
+
+    Returns
+    -------
+    Verdict
+    """
+    verdict = Verdict()
+    path = Path(folder) / "graph.onnx"
+    path.write_bytes(model.SerializeToString())
+    try:
+        session = _session(model)
+    except Exception as error:
+        session = None
+        verdict.not_judged.append(sentence(error))
+    graph = _attempt(lambda: read_model(path))
+    if isinstance(graph, Exception):
+        _note(verdict, "reader", graph, 0)
+        return verdict
+    engine = _attempt(lambda: fast.compile(graph, threads=threads))
+    networks = {}
+    for name in ("reference", "fast"):
+        networks[name] = _attempt(lambda name=name: refnet.load(path, engine=name, threads=threads, cache=False))
+    for batch, feeds in batches_and_feeds:
+        _judge_batch(verdict, graph, session, engine, networks, batch, feeds)
+    if not isinstance(engine, Exception):
+        for other in orders:
+            _judge_order(verdict, other, engine, batches_and_feeds[0], path)
+    return verdict
+
+
+def _judge_batch(verdict, graph, session, engine, networks, batch, feeds):
+    truth = _attempt(lambda: reference.run(graph, feeds))
+    theirs = None
+    if session is not None:
+        theirs = _attempt(lambda: _run_session(session, feeds))
+        if isinstance(theirs, Exception):
+            verdict.not_judged.append(sentence(theirs))
+            theirs = None
+    whole = _attempt(lambda: engine.run(feeds)) if not isinstance(engine, Exception) else engine
+    others = {"fast": whole}
+    if len(feeds) == 1:
+        x = next(iter(feeds.values()))
+        for name, network in networks.items():
+            others[f"network {name}"] = (
+                _attempt(lambda n=network: n.run(x)) if not isinstance(network, Exception) else network
+            )
+    if isinstance(truth, Exception):
+        _note(verdict, "reference", truth, batch)
+        if not isinstance(truth, RefnetError):
+            return
+        for who, result in others.items():
+            if isinstance(result, Mapping):
+                verdict.findings.append(
+                    Finding("refused alone", "reference", f"{sentence(truth)}; {who} computes it", batch)
+                )
+            elif not isinstance(result, RefnetError):
+                _note(verdict, who, result, batch)
+        return
+    _judge_stream(verdict, graph, feeds, truth, batch)
+    limits = {name: bounds(graph, feeds, name) for name in ("fast", "onnxruntime")}
+    if theirs is not None:
+        _compare(verdict, "onnxruntime", truth, theirs, limits["onnxruntime"], batch, kind="runtime")
+    for who, result in others.items():
+        if isinstance(result, Mapping):
+            limit = limits["fast"] if "fast" in who else None
+            _compare(verdict, who, truth, result, limit, batch)
+        else:
+            _note(verdict, who, result, batch, alone=True)
+
+
+def _judge_stream(verdict, graph, feeds, truth, batch):
+    """Tensor by tensor, the reference gives what it gives at the end."""
+    shown = _attempt(lambda: {name: y.copy() for name, y in reference.stream(graph, feeds)} if graph.nodes else {})
+    if isinstance(shown, Exception):
+        _note(verdict, "reference stream", shown, batch)
+        return
+    _compare(
+        verdict,
+        "reference stream",
+        {name: y for name, y in truth.items() if name in shown},
+        {name: y for name, y in shown.items() if name in truth},
+        None,
+        batch,
+    )
+
+
+def _compare(verdict, who, truth, result, limit, batch, kind="wrong"):
+    """Every output of one beside the reference; `limit` is None where the numbers must be equal."""
+    if set(result) != set(truth):
+        verdict.findings.append(Finding("shape", who, f"outputs {sorted(result)}, expected {sorted(truth)}", batch))
+        return
+    for name, expected in truth.items():
+        actual = np.asarray(result[name])
+        if actual.shape != expected.shape:
+            what = f"{name}: shape {actual.shape}, the reference's {expected.shape}"
+            verdict.findings.append(Finding("shape" if kind == "wrong" else "runtime shape", who, what, batch))
+            continue
+        if actual.dtype.kind != expected.dtype.kind:
+            what = f"{name}: dtype {actual.dtype}, the reference's {expected.dtype}"
+            verdict.findings.append(Finding("dtype" if kind == "wrong" else "runtime dtype", who, what, batch))
+            continue
+        error = np.zeros(expected.shape) if limit is None else limit[name].error
+        decided = np.isfinite(error)
+        verdict.compared += int(decided.sum())
+        verdict.undecided += int((~decided).sum())
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap = abs(actual.astype(np.float64) - expected.astype(np.float64))
+        same = (
+            (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+            if actual.dtype.kind == "f"
+            else actual == expected
+        )
+        slack = 0 if limit is None or expected.dtype.kind != "f" else 2.0**-100
+        bad = decided & ~same & ~(gap <= error + slack)
+        if bad.any():
+            worst = (
+                np.unravel_index(np.argmax(np.where(bad, np.nan_to_num(gap, nan=np.inf), -1)), bad.shape)
+                if bad.ndim
+                else ()
+            )
+            what = (
+                f"{name}{list(map(int, worst))}: {actual[worst]!r}, the reference's {expected[worst]!r}, bound {error[worst]:.3g}; "
+                f"{int(bad.sum())} of {bad.size} elements"
+            )
+            verdict.findings.append(Finding(kind, who, what, batch))
+
+
+def _judge_order(verdict, model, engine, first, path):
+    """The same bits from the same graph in another order."""
+    batch, feeds = first
+    path.write_bytes(model.SerializeToString())
+    expected = _attempt(lambda: engine.run(feeds))
+    actual = _attempt(lambda: fast.compile(read_model(path), threads=1).run(feeds))
+    if isinstance(expected, Exception) != isinstance(actual, Exception):
+        verdict.findings.append(
+            Finding(
+                "bits",
+                "fast",
+                f"in another order: {sentence(actual) if isinstance(actual, Exception) else 'computed'}",
+                batch,
+            )
+        )
+    elif not isinstance(expected, Exception):
+        for name in expected:
+            if not np.array_equal(expected[name], actual[name], equal_nan=expected[name].dtype.kind == "f"):
+                verdict.findings.append(Finding("bits", "fast", f"{name}: other bits in another order of nodes", batch))
+                return
+
+
+def _note(verdict, who, error, batch, *, alone=False):
+    """A refusal in a sentence is counted; another exception, or one that only one engine has, is a finding."""
+    if not isinstance(error, RefnetError):
+        frame = [line for line in traceback.extract_tb(error.__traceback__) if "/refnet/" in line.filename]
+        where = f"{Path(frame[-1].filename).name}:{frame[-1].name}" if frame else "?"
+        verdict.findings.append(
+            Finding("traceback", who, f"{type(error).__name__} in {where}: {general(str(error))}", batch)
+        )
+        return
+    said = f"{who}: {sentence(error)}"
+    if alone:
+        stated = STATED["network" if who.startswith("network") else "fast"] + (STATED["fast"] if "fast" in who else ())
+        if not any(re.search(pattern, str(error)) for pattern in stated):
+            verdict.findings.append(Finding("refused alone", who, sentence(error), batch))
+            return
+    if said not in verdict.refused:
+        verdict.refused.append(said)
+
+
+def _attempt(function):
+    """What a function gives, or the exception it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return function()
+    except Exception as error:
+        return error
+
+
+def sentence(error):
+    """The first line of an error, without what differs from graph to graph."""
+    lines = str(error).strip().splitlines()
+    return general(lines[0]) if lines else type(error).__name__
+
+
+def general(text):
+    """A message without paths, names and numbers."""
+    text = re.sub(r"\S*graph\.onnx: ", "", text)
+    text = re.sub(r"'[^']*'", "'_'", text)
+    text = re.sub(r"\[(?:[^][]|\[[^]]*\])*\]", "[_]", text)
+    text = re.sub(r"\((?=[-\d])[^()]*\)", "(_)", text)
+    text = re.sub(r"\b[xct]\d+\b", "_", text)
+    return re.sub(r"-?\d+(\.\d+)?(e[-+]?\d+)?", "#", text)[:200]
+
+
+def _session(model):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = QUIET
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _run_session(session, feeds):
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = QUIET
+    names = [output.name for output in session.get_outputs()]
+    wanted = {entry.name for entry in session.get_inputs()}
+    return dict(zip(names, session.run(names, {k: v for k, v in feeds.items() if k in wanted}, options), strict=True))
+
+
+def operators(model):
+    """The operators of a model, Constants aside."""
+    return [node.op_type for node in model.graph.node if node.op_type != "Constant"]
+
+
+def reordered(model, random):
+    """The model with its nodes in another topological order."""
+    from tests.fuzz.growth import topological
+
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    nodes = topological(list(model.graph.node), random)
+    del other.graph.node[:]
+    other.graph.node.extend(nodes)
+    return other

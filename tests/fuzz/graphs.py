@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.fuzz.growth import Growth, UnfitError
-from tests.fuzz.motifs import MOTIFS
+from tests.fuzz.motifs import MOTIFS, PLAIN_MOTIFS
 from tests.fuzz.recipes import CHANNELS, RECIPES
 
 OPSETS = tuple(range(7, 22))
@@ -13,7 +13,7 @@ BATCHES = (1, 1, 1, 2, 3, 4, 5, 9, 17)
 _MOTIF_PERCENT = 12
 
 
-def grown(seed, size=None):
+def grown(seed, size=None, only=None):
     """A graph of about `size` nodes; 1 to 14 are drawn where it is not given.
 
     Parameters
@@ -21,6 +21,8 @@ def grown(seed, size=None):
     seed : tuple of int
         The same seed and size give the same graph on every machine.
     size : int, optional
+    only : names of operators that it is grown of, optional
+        Of the motifs, only those of a plain convolutional network are left.
 
     Returns
     -------
@@ -32,11 +34,11 @@ def grown(seed, size=None):
         random, opset=OPSETS[int(random.integers(len(OPSETS)))], batch=batch, free=bool(random.integers(100) < 60)
     )
     _inputs(g)
-    names = list(RECIPES)
+    names = list(only or RECIPES)
     size = size or g.between(1, 14)
     aimed = g.shuffled(names)  # every graph goes for other operators
     while len([node for node in g.nodes if node.op_type != "Constant"]) < size:
-        recipe: Callable = g.choice(MOTIFS) if g.chance(_MOTIF_PERCENT) else RECIPES[aimed[0]]
+        recipe: Callable = g.choice(PLAIN_MOTIFS if only else MOTIFS) if g.chance(_MOTIF_PERCENT) else RECIPES[aimed[0]]
         aimed.append(aimed.pop(0))
         _try(g, recipe)
     return g.finished(_outputs(g), seed)
@@ -110,3 +112,12 @@ def _outputs(g):
     if not outputs:
         outputs = [g.choice(g.inputs).value]
     return g.shuffled(outputs)[:6]
+
+
+def batches_of(graph):
+    """The batch that a graph was grown for, and two others where the file leaves it open."""
+    if not graph.free:
+        return [graph.batch]
+    random = np.random.default_rng((*graph.seed, 2))
+    others = [n for n in (1, 2, 3, 5, 8, 9, 17) if n != graph.batch]
+    return [graph.batch, *(others[i] for i in random.permutation(len(others))[:2])]

@@ -100,14 +100,14 @@ def judged(model, batches_and_feeds, folder, *, threads=1, orders=()):
     except Exception as error:
         session = None
         verdict.not_judged.append(sentence(error))
-    graph = _attempt(lambda: read_model(path))
+    graph = attempt(lambda: read_model(path))
     if isinstance(graph, Exception):
-        _note(verdict, "reader", graph, 0)
+        note(verdict, "reader", graph, 0)
         return verdict
-    engine = _attempt(lambda: fast.compile(graph, threads=threads))
+    engine = attempt(lambda: fast.compile(graph, threads=threads))
     networks = {}
     for name in ("reference", "fast"):
-        networks[name] = _attempt(lambda name=name: refnet.load(path, engine=name, threads=threads, cache=False))
+        networks[name] = attempt(lambda name=name: refnet.load(path, engine=name, threads=threads, cache=False))
     for batch, feeds in batches_and_feeds:
         _judge_batch(verdict, graph, session, engine, networks, batch, feeds)
     if not isinstance(engine, Exception):
@@ -117,23 +117,23 @@ def judged(model, batches_and_feeds, folder, *, threads=1, orders=()):
 
 
 def _judge_batch(verdict, graph, session, engine, networks, batch, feeds):
-    truth = _attempt(lambda: reference.run(graph, feeds))
+    truth = attempt(lambda: reference.run(graph, feeds))
     theirs = None
     if session is not None:
-        theirs = _attempt(lambda: _run_session(session, feeds))
+        theirs = attempt(lambda: _run_session(session, feeds))
         if isinstance(theirs, Exception):
             verdict.not_judged.append(sentence(theirs))
             theirs = None
-    whole = _attempt(lambda: engine.run(feeds)) if not isinstance(engine, Exception) else engine
+    whole = attempt(lambda: engine.run(feeds)) if not isinstance(engine, Exception) else engine
     others = {"fast": whole}
     if len(feeds) == 1:
         x = next(iter(feeds.values()))
         for name, network in networks.items():
             others[f"network {name}"] = (
-                _attempt(lambda n=network: n.run(x)) if not isinstance(network, Exception) else network
+                attempt(lambda n=network: n.run(x)) if not isinstance(network, Exception) else network
             )
     if isinstance(truth, Exception):
-        _note(verdict, "reference", truth, batch)
+        note(verdict, "reference", truth, batch)
         if not isinstance(truth, RefnetError):
             return
         for who, result in others.items():
@@ -142,27 +142,30 @@ def _judge_batch(verdict, graph, session, engine, networks, batch, feeds):
                     Finding("refused alone", "reference", f"{sentence(truth)}; {who} computes it", batch)
                 )
             elif not isinstance(result, RefnetError):
-                _note(verdict, who, result, batch)
+                note(verdict, who, result, batch)
         return
     _judge_stream(verdict, graph, feeds, truth, batch)
     limits = {name: bounds(graph, feeds, name) for name in ("fast", "onnxruntime")}
     if theirs is not None:
-        _compare(verdict, "onnxruntime", truth, theirs, limits["onnxruntime"], batch, kind="runtime")
+        compare(verdict, "onnxruntime", truth, theirs, limits["onnxruntime"], batch, kind="runtime")
     for who, result in others.items():
         if isinstance(result, Mapping):
-            limit = limits["fast"] if "fast" in who else None
-            _compare(verdict, who, truth, result, limit, batch)
+            compare(verdict, who, truth, result, limits["fast"] if "fast" in who else None, batch)
         else:
-            _note(verdict, who, result, batch, alone=True)
+            note(verdict, who, result, batch, alone=True)
+    faces = [others[who] for who in others if who.startswith("network")]
+    if len({isinstance(result, RefnetError) for result in faces}) > 1:
+        (said,) = (sentence(result) for result in faces if isinstance(result, RefnetError))
+        verdict.findings.append(Finding("refused alone", "one network", said, batch))
 
 
 def _judge_stream(verdict, graph, feeds, truth, batch):
     """Tensor by tensor, the reference gives what it gives at the end."""
-    shown = _attempt(lambda: {name: y.copy() for name, y in reference.stream(graph, feeds)} if graph.nodes else {})
+    shown = attempt(lambda: {name: y.copy() for name, y in reference.stream(graph, feeds)} if graph.nodes else {})
     if isinstance(shown, Exception):
-        _note(verdict, "reference stream", shown, batch)
+        note(verdict, "reference stream", shown, batch)
         return
-    _compare(
+    compare(
         verdict,
         "reference stream",
         {name: y for name, y in truth.items() if name in shown},
@@ -172,7 +175,7 @@ def _judge_stream(verdict, graph, feeds, truth, batch):
     )
 
 
-def _compare(verdict, who, truth, result, limit, batch, kind="wrong"):
+def compare(verdict, who, truth, result, limit, batch, kind="wrong"):
     """Every output of one beside the reference; `limit` is None where the numbers must be equal."""
     if set(result) != set(truth):
         verdict.findings.append(Finding("shape", who, f"outputs {sorted(result)}, expected {sorted(truth)}", batch))
@@ -217,8 +220,8 @@ def _judge_order(verdict, model, engine, first, path):
     """The same bits from the same graph in another order."""
     batch, feeds = first
     path.write_bytes(model.SerializeToString())
-    expected = _attempt(lambda: engine.run(feeds))
-    actual = _attempt(lambda: fast.compile(read_model(path), threads=1).run(feeds))
+    expected = attempt(lambda: engine.run(feeds))
+    actual = attempt(lambda: fast.compile(read_model(path), threads=1).run(feeds))
     if isinstance(expected, Exception) != isinstance(actual, Exception):
         verdict.findings.append(
             Finding(
@@ -235,7 +238,7 @@ def _judge_order(verdict, model, engine, first, path):
                 return
 
 
-def _note(verdict, who, error, batch, *, alone=False):
+def note(verdict, who, error, batch, *, alone=False):
     """A refusal in a sentence is counted; another exception, or one that only one engine has, is a finding."""
     if not isinstance(error, RefnetError):
         frame = [line for line in traceback.extract_tb(error.__traceback__) if "/refnet/" in line.filename]
@@ -254,7 +257,7 @@ def _note(verdict, who, error, batch, *, alone=False):
         verdict.refused.append(said)
 
 
-def _attempt(function):
+def attempt(function):
     """What a function gives, or the exception it raises."""
     try:
         with np.errstate(all="ignore"):
@@ -271,7 +274,7 @@ def sentence(error):
 
 def general(text):
     """A message without paths, names and numbers."""
-    text = re.sub(r"\S*graph\.onnx: ", "", text)
+    text = re.sub(r"\S*graph\.(onnx|xml): ", "", text)
     text = re.sub(r"'[^']*'", "'_'", text)
     text = re.sub(r"\[(?:[^][]|\[[^]]*\])*\]", "[_]", text)
     text = re.sub(r"\((?=[-\d])[^()]*\)", "(_)", text)

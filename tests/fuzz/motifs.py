@@ -177,3 +177,4 @@ MOTIFS = (
     residual_unit, residual_unit, scaled_input, attention, attention, squeeze_excite, head, unit_length, dynamic_flatten,
     centred, share_of_batch, across_batch, reversed_batch,
 )  # fmt: skip
+PLAIN_MOTIFS = (residual_unit, scaled_input, head)

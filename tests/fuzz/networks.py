@@ -15,6 +15,7 @@ from refnet import fast
 from refnet.audit.floor import excess, noise_floor
 from refnet.audit.steps import Arrivals, steps
 from refnet.network import Network
+from refnet.ops.inference import infer
 from tests.fuzz.judging import Finding
 
 SIDE = 96  # pixels, where the file leaves them open
@@ -54,11 +55,22 @@ def judged_orders(graph, seed=0, orders=ORDERS, threads=1):
             other = replace(shown, nodes=ordered(graph, random))
             actual = fast.compile(other, threads=threads).run(feeds)
             findings += [
-                Finding("bits", "fast", f"{name}: other bits in another order of nodes", len(images))
+                Finding(
+                    "bits",
+                    "fast",
+                    f"{name}: other bits in another order of nodes, {_apart(expected[name], actual[name])}",
+                )
                 for name in expected
                 if not np.array_equal(expected[name], actual[name])
             ]
     return findings, orders
+
+
+def _apart(a, b):
+    """How far two results are from each other, in words."""
+    if a.shape != b.shape:
+        return f"and shape {b.shape} for {a.shape}"
+    return f"{np.linalg.norm((a - b).ravel()) / np.linalg.norm(a.ravel()):.1e} apart"
 
 
 def ordered(graph, random):
@@ -85,10 +97,15 @@ def _images(network, random):
 
 
 def _extras(graph, random):
-    """Tensors of floats that nodes make."""
-    ends = {tensor.name for tensor in graph.outputs}
+    """Tensors of floats that nodes make, one row an image: others are given out for one image only."""
+    (tensor,) = graph.inputs
+    one, two = (infer(graph, {tensor.name: (n, *tensor.shape[1:])}) for n in (1, 2))
     names = [
-        node.output for node in graph.nodes if node.output not in ends and node.op not in ("Shape", "Cast", "Gather")
+        node.output
+        for node in graph.nodes
+        if node.op not in ("Shape", "Cast", "Gather")
+        and two[node.output].shape == (2, *one[node.output].shape[1:])
+        and node.output not in {output.name for output in graph.outputs}
     ]
     return [names[i] for i in random.permutation(len(names))[:EXTRA]]
 

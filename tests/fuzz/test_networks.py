@@ -7,13 +7,7 @@ from refnet.formats.reading import read_model
 from tests import localdata
 from tests.fuzz.networks import judged_orders, ordered
 
-FILES = (
-    "mobilefacenet-arcface-mxnet.onnx",
-    "mobilefacenet-arcface-opset19.onnx",
-    "face_detection_yunet_2023mar.onnx",
-    "scrfd_500m_bnkps.onnx",
-    "retinaface_mobile320.onnx",
-)
+FILES = ("mobilefacenet_relu6.onnx", "mtcnn_onet_nhwc.onnx", "scrfd_2.5g_bnkps.onnx", "yunet_s_dynamic.onnx")
 
 
 def test_a_narrow_resnet100_in_other_orders(narrow):

@@ -234,7 +234,9 @@ def _judge_order(verdict, model, engine, first, path):
     elif not isinstance(expected, Exception):
         for name in expected:
             if not np.array_equal(expected[name], actual[name], equal_nan=expected[name].dtype.kind == "f"):
-                verdict.findings.append(Finding("bits", "fast", f"{name}: other bits in another order of nodes", batch))
+                apart = np.abs(np.float64(expected[name]) - np.float64(actual[name])).max()
+                what = f"{name}: other bits in another order of nodes, at most {apart:.2g} apart"
+                verdict.findings.append(Finding("bits", "fast", what, batch))
                 return
 
 

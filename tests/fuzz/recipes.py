@@ -245,7 +245,7 @@ def _window(g, image, pads_below=None):
         )
         auto = g.choice(("SAME_UPPER", "SAME_LOWER", "VALID")) if g.chance(15) else None
         if auto:
-            pads = (0,) * 4
+            pads, dilation = (0,) * 4, (1, 1)  # onnxruntime has no dilation beside auto_pad, or another output size
         if min(_extents(image, kernel, stride, dilation, pads, auto)) > 0:
             return kernel, stride, dilation, pads, auto
     raise UnfitError

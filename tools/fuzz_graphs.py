@@ -2,6 +2,7 @@
 
     python tools/fuzz_graphs.py --graphs 20000 --seed 1 --out found --summary onnx.json
     python tools/fuzz_graphs.py --minutes 30
+    python tools/fuzz_graphs.py --special             infinities and NaN among what is fed
     python tools/fuzz_graphs.py --ir                  written as OpenVINO IR, read by OpenVINO and by refnet
     python tools/fuzz_graphs.py --networks MODEL ...  networks in 50 orders of their nodes, inner tensors as outputs
 
@@ -51,7 +52,13 @@ def main() -> int:
         _graphs(tally, arguments)
     print(tally.closing())
     if arguments.summary:
-        what = "networks" if arguments.networks is not None else "ir" if arguments.ir else "onnx"
+        modes = {
+            "networks": arguments.networks is not None,
+            "ir": arguments.ir,
+            "special": arguments.special,
+            "onnx": True,
+        }
+        what = next(mode for mode, chosen in modes.items() if chosen)
         arguments.summary.write_text(json.dumps(tally.summary(what, arguments.seed), indent=1) + "\n")
     return int(tally.differences > 0)
 
@@ -64,6 +71,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the number of the seed's graph to begin with")
     parser.add_argument("--out", type=Path, help="folder for what is found")
     parser.add_argument("--summary", type=Path, help="JSON file for the figures of docs/validation.md")
+    parser.add_argument(
+        "--special", action="store_true", help="feed infinities and NaN; reference and fast engine only"
+    )
     parser.add_argument("--ir", action="store_true", help="as OpenVINO IR, beside OpenVINO")
     parser.add_argument("--networks", nargs="*", type=Path, help="these models, and a narrow synthetic ResNet100")
     parser.add_argument("--orders", type=int, default=ORDERS, help="of each network's nodes")
@@ -76,7 +86,10 @@ def _graphs(tally: "Tally", arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         while not _done(arguments, count, time.monotonic() - start):
             seed = (arguments.seed, arguments.first + count)
-            (_one_ir if arguments.ir else _one)(tally, seed, Path(folder))
+            if arguments.ir:
+                _one_ir(tally, seed, Path(folder))
+            else:
+                _one(tally, seed, Path(folder), special=arguments.special)
             count += 1
             if count % EVERY == 0:
                 rate = count / (time.monotonic() - start)
@@ -88,16 +101,16 @@ def _done(arguments: argparse.Namespace, count: int, seconds: float) -> bool:
     return count >= most or (arguments.minutes is not None and seconds > 60 * arguments.minutes)
 
 
-def _one(tally: "Tally", seed: tuple[int, int], folder: Path) -> None:
+def _one(tally: "Tally", seed: tuple[int, int], folder: Path, *, special: bool) -> None:
     """One graph: at its own batch and, where that is free, at two others; some in another order, some with two threads."""
     random = np.random.default_rng((*seed, 1))
-    graph = grown(seed)
+    graph = grown(seed, special=special)
     orders = int(random.integers(4) == 0)
     threads = 1 + int(random.integers(4) == 0)
 
     def judge(model: Any, batches: list[Any], orders: int) -> Verdict:
         others = [reordered(model, np.random.default_rng((*seed, 3, i))) for i in range(orders)]
-        return judged(model, batches, folder, threads=threads, orders=others)
+        return judged(model, batches, folder, threads=threads, orders=others, special=special)
 
     verdict = judge(graph.model, [(n, graph.feeds(n)) for n in batches_of(graph)], orders)
     tally.add(seed, graph, verdict, judge)

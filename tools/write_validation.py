@@ -120,7 +120,7 @@ bits must be those of the first order, and within the noise floor of the referen
 
 def _fuzzed(found: dict[str, Table]) -> Iterator[str]:
     """What random graphs found, from the summaries by what they are of."""
-    words = {"onnx": "ONNX graphs", "ir": "graphs as OpenVINO IR"}
+    words = {"onnx": "ONNX graphs", "special": "fed infinities and NaN", "ir": "graphs as OpenVINO IR"}
     yield "| | seed | graphs | numbers compared | without a finite bound | differences | versions |"
     yield "|---|---|---|---|---|---|---|"
     for what, title in words.items():

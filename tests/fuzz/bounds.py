@@ -53,13 +53,16 @@ class Bounded:
         return cls(value, abs(value.astype(np.float64)), np.zeros(value.shape))
 
 
-def bounds(graph, feeds, engine):
+def bounds(graph, feeds, engine, special=False):
     """{tensor: Bounded} of everything in a graph, for an engine of ENGINES.
 
     Parameters
     ----------
     graph : refnet.graph.Graph
     feeds : {graph input: array}
+    engine : one of ENGINES
+    special : bool
+        Whether infinities and NaN are fed. They are exact then: no finite number is near to one.
     """
     constants = {name: Bounded.exact(array) for name, array in graph.constants.items()}
     known = constants | {name: Bounded.exact(array) for name, array in feeds.items()}
@@ -69,6 +72,8 @@ def bounds(graph, feeds, engine):
             values = [None if item is None else item.value for item in inputs]
             y = np.asarray(OPERATORS[node.op].compute(*values, **node.attributes))
             known[node.output] = _after(node, inputs, y.astype(np.float64) if y.dtype.kind == "f" else y, engine)
+            if special and y.dtype.kind == "f":
+                known[node.output].error[~np.isfinite(y)] = 0
     return known
 
 

@@ -8,12 +8,17 @@ from tests.fuzz.growth import Growth, UnfitError
 from tests.fuzz.motifs import MOTIFS, PLAIN_MOTIFS
 from tests.fuzz.recipes import CHANNELS, RECIPES
 
+# What zeros of either sign, infinities and NaN go through without doubt about the result.
+SPECIAL = (
+    "Add", "BatchNormalization", "Clip", "Concat", "Conv", "Dropout", "Flatten", "Gather", "Identity", "Mul", "PRelu", "Relu",
+    "Reshape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+)  # fmt: skip
 OPSETS = tuple(range(7, 22))
 BATCHES = (1, 1, 1, 2, 3, 4, 5, 9, 17)
 _MOTIF_PERCENT = 12
 
 
-def grown(seed, size=None, only=None):
+def grown(seed, size=None, only=None, special=False):
     """A graph of about `size` nodes; 1 to 14 are drawn where it is not given.
 
     Parameters
@@ -23,6 +28,8 @@ def grown(seed, size=None, only=None):
     size : int, optional
     only : names of operators that it is grown of, optional
         Of the motifs, only those of a plain convolutional network are left.
+    special : bool
+        For infinities and NaN: of operators that say what becomes of them.
 
     Returns
     -------
@@ -31,14 +38,16 @@ def grown(seed, size=None, only=None):
     random = np.random.default_rng(tuple(seed))
     batch = BATCHES[int(random.integers(len(BATCHES)))]
     g = Growth(
-        random, opset=OPSETS[int(random.integers(len(OPSETS)))], batch=batch, free=bool(random.integers(100) < 60)
-    )
+        random, opset=OPSETS[int(random.integers(len(OPSETS)))], batch=batch, free=bool(random.integers(100) < 60),
+        special=special,
+    )  # fmt: skip
     _inputs(g)
-    names = list(only or RECIPES)
+    names = list(SPECIAL if special else only or RECIPES)
     size = size or g.between(1, 14)
     aimed = g.shuffled(names)  # every graph goes for other operators
     while len([node for node in g.nodes if node.op_type != "Constant"]) < size:
-        recipe: Callable = g.choice(PLAIN_MOTIFS if only else MOTIFS) if g.chance(_MOTIF_PERCENT) else RECIPES[aimed[0]]
+        motifs = PLAIN_MOTIFS if only or special else MOTIFS
+        recipe: Callable = g.choice(motifs) if g.chance(_MOTIF_PERCENT) else RECIPES[aimed[0]]
         aimed.append(aimed.pop(0))
         _try(g, recipe)
     return g.finished(_outputs(g), seed)
@@ -60,7 +69,8 @@ def _inputs(g):
     if kind < 72:
         channels = g.choice((1, 2, 3, 3, 3, 4, 8, 16, 17, 19, 32, 40))
         most = 14 if channels * batch < 100 else 7
-        g.input("float32", (batch, channels, g.between(1, most), g.between(1, most)))
+        low, high = (0, 255) if g.chance(5) else (-2, 2)
+        g.input("float32", (batch, channels, g.between(1, most), g.between(1, most)), low, high)
     elif kind < 78:
         g.input("float32", (batch, g.choice(CHANNELS)))
     elif kind < 83:

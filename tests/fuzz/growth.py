@@ -75,6 +75,7 @@ class Grown:
     batch : the batch that the graph was grown for.
     free : whether the file leaves the batch open.
     seed : of the feeds.
+    special : whether zeros of either sign, infinities and NaN are among the feeds.
     """
 
     model: onnx.ModelProto
@@ -82,11 +83,20 @@ class Grown:
     batch: int
     free: bool
     seed: tuple[int, ...]
+    special: bool = False
 
     def feeds(self, batch):
-        """{input: array} for a batch: multiples of 1/64 in the input's range, or whole numbers."""
+        """{input: array} for a batch: multiples of 1/64 in the input's range, or whole numbers.
+
+        Where it is special, one float in eight is zero of either sign, infinite, or NaN.
+        """
         random = np.random.default_rng((*self.seed, batch))
-        return {entry.value.name: _fed(entry, batch, random) for entry in self.inputs}
+        fed = {entry.value.name: _fed(entry, batch, random) for entry in self.inputs}
+        for array in fed.values() if self.special else ():
+            if array.dtype.kind == "f":
+                there = random.integers(0, 8, array.shape) == 0
+                array[there] = np.array([0.0, -0.0, np.inf, -np.inf, np.nan])[random.integers(0, 5, int(there.sum()))]
+        return fed
 
 
 def _fed(entry, batch, random):
@@ -101,12 +111,13 @@ def _fed(entry, batch, random):
 
 @dataclass
 class Growth:
-    """A graph half grown."""
+    """A graph half grown; `special` if it will be fed infinities and NaN."""
 
     random: np.random.Generator
     opset: int
     batch: int
     free: bool
+    special: bool = False
     inputs: list[Input] = field(default_factory=list)
     pool: list[Value] = field(default_factory=list)
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -279,7 +290,7 @@ class Growth:
             )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=ir_version)
         onnx.checker.check_model(model, full_check=True)
-        return Grown(model, tuple(self.inputs), self.batch, self.free, tuple(seed))
+        return Grown(model, tuple(self.inputs), self.batch, self.free, tuple(seed), self.special)
 
     def _declared(self, entry):
         value = entry.value

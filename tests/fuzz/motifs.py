@@ -39,14 +39,18 @@ def residual_unit(g):
 
 
 def scaled_input(g):
-    """(x - mean) * scale of a graph input, then a convolution."""
+    """(x - mean) * scale of a graph input, then a convolution; of pixels 0..255, with constants of pixels."""
     x = g.image(lambda v: v.name.startswith("x") and min(v.shape) > 0)
-    mean, scale = (
-        g.constant(g.numbers(g.choice(((), (1,), (x.shape[1], 1, 1), (1, x.shape[1], 1, 1))), 0.25, 1)) for _ in "ms"
-    )
-    op, of = g.choice((("Sub", -1), ("Add", 1)))
-    y = g.node(op, [x, mean], x.shape, low=x.low + min(0, of), high=x.high + max(0, of))
-    y = g.node(g.choice(("Mul", "Mul", "Div")), [y, scale], x.shape, low=-4 * y.largest, high=4 * y.largest)
+    shape = g.choice(((), (1,), (x.shape[1], 1, 1), (1, x.shape[1], 1, 1)))
+    if x.high == 255:
+        mean, scale = (g.constant(np.full(shape, number, np.float32)) for number in (127.5, 0.0078125))
+        y = g.node("Sub", [x, mean], x.shape, low=-127.5, high=127.5)
+        y = g.node("Mul", [y, scale], x.shape, low=-1, high=1)
+    else:
+        mean, scale = (g.constant(g.numbers(shape, 0.25, 1)) for _ in "ms")
+        op, of = g.choice((("Sub", -1), ("Add", 1)))
+        y = g.node(op, [x, mean], x.shape, low=x.low + min(0, of), high=x.high + max(0, of))
+        y = g.node(g.choice(("Mul", "Mul", "Div")), [y, scale], x.shape, low=-4 * y.largest, high=4 * y.largest)
     return recipes.convolved(g, y, plain=True) if y.shape[1] <= 70 else y
 
 

@@ -10,7 +10,7 @@ from refnet import fast, reference
 from refnet.formats.openvino_writer import write_openvino
 from refnet.formats.reading import read_model
 from tests.fuzz.bounds import bounds
-from tests.fuzz.judging import Verdict, attempt, compare, note
+from tests.fuzz.judging import Finding, Verdict, attempt, compare, general, note
 
 # What refnet writes: the graphs for this comparison are grown of little else.
 OPERATORS = (
@@ -48,7 +48,15 @@ def judged_ir(model, batches_and_feeds, folder):
     again = attempt(lambda: read_model(xml))
     if isinstance(again, Exception):
         note(verdict, "reader of its own IR", again, 0, alone=True)
-    compiled = attempt(lambda: _core().compile_model(str(xml), "CPU", _OPTIONS))
+    theirs = attempt(lambda: _core().read_model(str(xml)))
+    if isinstance(theirs, Exception):
+        said = [line for line in str(theirs).splitlines() if line.strip()][-1]
+        verdict.findings.append(Finding("refused alone", "OpenVINO", general(said)))
+    compiled = (
+        theirs if isinstance(theirs, Exception) else attempt(lambda: _core().compile_model(theirs, "CPU", _OPTIONS))
+    )
+    if isinstance(compiled, Exception):  # a limit of its plugin: the file is sound
+        verdict.not_judged.append(f"OpenVINO: {general(' '.join(str(compiled).split()))}")
     engine = again if isinstance(again, Exception) else attempt(lambda: fast.compile(again, threads=1))
     for batch, feeds in batches_and_feeds:
         truth = attempt(lambda feeds=feeds: reference.run(graph, feeds))
@@ -69,13 +77,12 @@ def judged_ir(model, batches_and_feeds, folder):
                     widened = bounds(graph, feeds, "fast") if who == "IR fast" else limit
                     compare(verdict, who, truth, result, widened, batch)
         if isinstance(compiled, Exception):
-            note(verdict, "OpenVINO", compiled, batch)
-            return verdict
-        theirs = attempt(lambda feeds=feeds: _run(compiled, feeds, [tensor.name for tensor in graph.outputs]))
-        if isinstance(theirs, Exception):
-            verdict.not_judged.append(f"OpenVINO: {str(theirs).strip().splitlines()[-1][:150]}")
+            continue
+        result = attempt(lambda feeds=feeds: _run(compiled, feeds, [tensor.name for tensor in graph.outputs]))
+        if isinstance(result, Exception):
+            verdict.not_judged.append(f"OpenVINO: {general(' '.join(str(result).split()))}")
         else:
-            compare(verdict, "OpenVINO", truth, theirs, limit, batch)
+            compare(verdict, "OpenVINO", truth, result, limit, batch)
     return verdict
 
 

@@ -199,7 +199,9 @@ def conv(g):
 
 
 def convolved(g, x, out=None, size=None, plain=False):
-    """A convolution of x; `plain` is 3 x 3 or 1 x 1, stride 1, that keeps the size."""
+    """A convolution of x; `plain` is 3 x 3, stride 1, and keeps the size, as does another `size`."""
+    if g.special:  # by Winograd's algorithm an infinity spoils the whole tile
+        size = 1
     channels = x.shape[1]
     groups = 1
     if out is None and not plain and g.chance(40):
@@ -407,7 +409,7 @@ def _decided(n, m, scale, coordinates, nearest):
 
 
 def gemm(g):
-    x = g.pick(REAL, 2)
+    x = g.pick(REAL, 2, lambda v: v.size)
     trans_a, trans_b = int(g.chance(15)), int(g.chance(50))
     rows, inner = x.shape[::-1] if trans_a else x.shape
     partners = [v for v in g.pool if v.dtype == x.dtype and v.rank == 2 and v.shape[1 if trans_b else 0] == inner]
@@ -602,6 +604,11 @@ def slice_(g):
     axes = sorted(g.shuffled(range(x.rank))[: g.between(1, min(x.rank, 2))])
     if axes[0] == 0 and x.rank > 1 and g.chance(60):
         axes = [x.rank - 1]
+    if g.chance(2):  # nothing at all
+        start = g.between(0, x.shape[axes[0]])
+        bounds = [g.constant(np.array([number], np.int64)) for number in (start, start, axes[0])]
+        if g.opset >= 10:
+            return g.node("Slice", [x, *bounds], [0 if axis == axes[0] else n for axis, n in enumerate(x.shape)])
     cuts = [_cut(g, x.shape[axis]) for axis in axes]
     shape = list(x.shape)
     for axis, (_, _, _, count) in zip(axes, cuts, strict=True):

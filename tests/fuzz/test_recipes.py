@@ -74,3 +74,13 @@ def test_a_diamond_is_ordered_in_both_ways():
     random = np.random.default_rng(0)
     orders = {tuple(node.output[0] for node in topological(nodes, random)) for _ in range(50)}
     assert orders == {("a", "b", "y"), ("b", "a", "y")}
+
+
+def test_special_feeds_hold_what_is_special():
+    fed = np.concatenate(
+        [x.ravel() for i in range(20) for x in grown((6, i), special=True).feeds(2).values() if x.dtype == np.float32]
+    )
+    assert np.isnan(fed).any()
+    assert np.isinf(fed).any()
+    assert np.signbit(fed[fed == 0]).any()
+    assert np.isfinite(fed).mean() > 0.8

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.fuzz.growth import Growth, UnfitError
+from tests.fuzz.growth import ONNX_TYPES, Growth, UnfitError
 from tests.fuzz.motifs import MOTIFS, PLAIN_MOTIFS
 from tests.fuzz.recipes import CHANNELS, RECIPES
 
@@ -82,8 +82,6 @@ def _inputs(g):
     elif kind < 90:
         g.input(g.choice(("float64", "float16")) if g.chance(50) else "float32", (batch, 3, 5, 4))
         if g.inputs[0].value.dtype == "float16":
-            from tests.fuzz.growth import ONNX_TYPES
-
             x = g.pool.pop()
             g.node("Cast", [x], x.shape, dtype="float32", to=ONNX_TYPES["float32"])
     else:

@@ -5,7 +5,7 @@ every machine. The range of every tensor is followed as an interval: it is what 
 from zero by construction, whatever is fed.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -325,8 +325,3 @@ def topological(nodes, random):
             if not waits[j]:
                 ready.append(j)
     return [nodes[i] for i in order]
-
-
-def renamed(value, **changes):
-    """The value with other fields."""
-    return replace(value, **changes)

@@ -18,6 +18,7 @@ from refnet import fast, reference
 from refnet.errors import RefnetError
 from refnet.formats.reading import read_model
 from tests.fuzz.bounds import bounds
+from tests.fuzz.growth import topological
 
 QUIET = 4
 MOST_ALONE = 5  # images of a batch that are also run one by one
@@ -105,7 +106,8 @@ def judged(model, batches_and_feeds, folder, *, threads=1, orders=(), special=Fa
         verdict.not_judged.append(sentence(error))
     graph = attempt(lambda: read_model(path))
     if isinstance(graph, Exception):
-        note(verdict, "reader", graph, 0)
+        theirs = attempt(lambda: _run_session(session, batches_and_feeds[0][1])) if session else None
+        note(verdict, _beside("reader", theirs), graph, 0)
         return verdict
     engine = attempt(lambda: fast.compile(graph, threads=threads))
     networks = {}
@@ -136,7 +138,7 @@ def _judge_batch(verdict, graph, session, engine, networks, batch, feeds, specia
                 attempt(lambda n=network: n.run(x)) if not isinstance(network, Exception) else network
             )
     if isinstance(truth, Exception):
-        note(verdict, "reference", truth, batch)
+        note(verdict, _beside("reference", theirs), truth, batch)
         if not isinstance(truth, RefnetError):
             return
         for who, result in others.items():
@@ -185,6 +187,11 @@ def _judge_rows(verdict, graph, engine, batch, feeds, truth, whole):
 def _same(a, b):
     """The same shape and bits, all NaN being one."""
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def _beside(who, theirs):
+    """Who refuses, and whether onnxruntime does not."""
+    return f"{who} (onnxruntime computes it)" if isinstance(theirs, Mapping) else who
 
 
 def _judge_stream(verdict, graph, feeds, truth, batch):
@@ -329,8 +336,6 @@ def operators(model):
 
 def reordered(model, random):
     """The model with its nodes in another topological order."""
-    from tests.fuzz.growth import topological
-
     other = onnx.ModelProto()
     other.CopyFrom(model)
     nodes = topological(list(model.graph.node), random)

@@ -8,6 +8,7 @@ is a worst case, and of no use behind a hundred layers.
 """
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from refnet.audit.floor import excess, noise_floor
 from refnet.audit.steps import Arrivals, steps
 from refnet.network import Network
 from refnet.ops.inference import infer
+from tests.fuzz.growth import topological
 from tests.fuzz.judging import Finding
 
 SIDE = 96  # pixels, where the file leaves them open
@@ -75,10 +77,6 @@ def _apart(a, b):
 
 def ordered(graph, random):
     """A graph's nodes in a random topological order."""
-    from types import SimpleNamespace
-
-    from tests.fuzz.growth import topological
-
     plain = [SimpleNamespace(input=node.inputs, output=(node.output,), node=node) for node in graph.nodes]
     return tuple(item.node for item in topological(plain, random))
 

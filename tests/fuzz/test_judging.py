@@ -84,7 +84,7 @@ def test_what_the_reader_refuses_is_counted(tmp_path):
     found, verdict = kinds(tmp_path, model(("Erf", ["x"], "y", {})))
     assert found == set()
     (said,) = verdict.refused
-    assert said.startswith("reader: node '_' (Erf): refnet does not implement this operator")
+    assert said.startswith("reader (onnxruntime computes it): node '_' (Erf): refnet does not implement this operator")
 
 
 def test_a_finding_is_shrunk_to_what_shows_it(monkeypatch, tmp_path):

@@ -245,7 +245,8 @@ def _window(g, image, pads_below=None):
         )
         auto = g.choice(("SAME_UPPER", "SAME_LOWER", "VALID")) if g.chance(15) else None
         if auto:
-            pads, dilation = (0,) * 4, (1, 1)  # onnxruntime has no dilation beside auto_pad, or another output size
+            # onnxruntime has no dilation beside auto_pad, and pads less than nothing where a stride passes the window.
+            pads, dilation, stride = (0,) * 4, (1, 1), (min(stride[0], kernel[0]), min(stride[1], kernel[1]))
         if min(_extents(image, kernel, stride, dilation, pads, auto)) > 0:
             return kernel, stride, dilation, pads, auto
     raise UnfitError
@@ -358,6 +359,8 @@ def resize(g):
         shape = [math.floor(n * scale) for n, scale in zip(x.shape, scales, strict=True)]
     if min(shape) < 1:
         raise UnfitError
+    if g.opset < 11 and any(n == m and scale > 1 for n, m, scale in zip(x.shape, shape, scales, strict=True)):
+        raise UnfitError  # onnxruntime copies an axis whose extent stays
     if mode == "nearest" and not all(map(_decided, x.shape, shape, scales, [coordinates] * 4, [nearest] * 4)):
         raise UnfitError
     factors = np.array([float(scale) for scale in scales], np.float32)

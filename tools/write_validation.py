@@ -5,6 +5,10 @@
 
 Always the full-size synthetic model in both published forms, with one image and a batch of three; then the models
 named. Every comparison runs in a fresh process, whose peak memory stands in the table.
+
+    python tools/write_validation.py --fuzz onnx.json ir.json networks.json
+
+puts summaries that `tools/fuzz_graphs.py` wrote into the page, and leaves the rest of it as it is.
 """
 
 import argparse
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pages import replace_block
 
 from refnet.audit.compare import Other, compare
 from refnet.audit.difference import difference
@@ -46,7 +51,12 @@ def main() -> None:
     parser.add_argument("models", nargs="*", type=Path, help="other models to compare, one or two images each")
     parser.add_argument("--backend", action="store_true", help="write only the section of the ONNX backend tests")
     parser.add_argument("--job", nargs=2, metavar=("NAME", "ARGUMENT"), help=argparse.SUPPRESS)
+    parser.add_argument("--fuzz", nargs="+", type=Path, metavar="JSON", help="summaries of tools/fuzz_graphs.py")
     arguments = parser.parse_args()
+    if arguments.fuzz:
+        found = {table["what"]: table for table in (json.loads(path.read_text()) for path in arguments.fuzz)}
+        PAGE.write_text(replace_block(PAGE.read_text(), "fuzz", "\n".join(_fuzzed(found)), PAGE.name))
+        return
     if arguments.job:
         name, argument = arguments.job
         table = JOBS[name](arguments.models[0], argument)
@@ -57,12 +67,13 @@ def main() -> None:
         print(PAGE)
         return
     with tempfile.TemporaryDirectory() as folder:
-        PAGE.write_text("\n".join(_page(Path(folder), arguments.models)) + "\n")
+        kept = PAGE.read_text().partition("<!-- fuzz -->\n")[2].partition("\n<!-- /fuzz -->")[0]
+        PAGE.write_text("\n".join(_page(Path(folder), arguments.models, kept)) + "\n")
     print(PAGE)
 
 
-def _page(folder: Path, others: list[Path]) -> Iterator[str]:
-    """The lines of the page."""
+def _page(folder: Path, others: list[Path], fuzzed: str) -> Iterator[str]:
+    """The lines of the page; `fuzzed` is what it says of random graphs."""
     forms = {spatial: folder / f"spatial{spatial}.onnx" for spatial in (0, 1)}
     for spatial, path in forms.items():
         make_model(path, spatial=spatial)
@@ -90,6 +101,7 @@ def _page(folder: Path, others: list[Path]) -> Iterator[str]:
     yield from ["", "## Other runtimes", "", *_runtimes(forms[1])]
     yield from ["", "## What it would find", "", *_sensitivity(forms[1])]
     yield from ["", *_backend()]
+    yield from ["", *FUZZ.splitlines(), "", f"<!-- fuzz -->\n{fuzzed}\n<!-- /fuzz -->"]
 
 
 def _backend() -> list[str]:
@@ -122,6 +134,48 @@ eight standard deviations of these besides, onnxruntime is not.
 Tensors are those of a session without optimisations, which shows them all; outputs and angles are those of an optimised
 one, as users run it.
 """
+
+
+FUZZ = """## Random graphs
+
+`tools/fuzz_graphs.py` grows valid graphs of every operator that refnet implements, from a seed, and runs each by the
+reference, the fast engine and onnxruntime (optimisations off), at several batches. Every number of every output must be
+within a bound that is carried from node to node with the reference (`tests/fuzz/bounds.py`), or the graph must be refused
+by both engines. Networks run in other topological orders of their nodes, with inner tensors given out: the fast engine's
+bits must be those of the first order, and within the noise floor of the reference.
+"""
+
+
+def _fuzzed(found: dict[str, Table]) -> Iterator[str]:
+    """What random graphs found, from the summaries by what they are of."""
+    words = {"onnx": "ONNX graphs", "special": "fed infinities and NaN", "ir": "graphs as OpenVINO IR"}
+    yield "| | seed | graphs | numbers compared | without a finite bound | differences | versions |"
+    yield "|---|---|---|---|---|---|---|"
+    for what, title in words.items():
+        if what in found:
+            table = found[what]
+            versions = ", ".join(f"{name} {number}" for name, number in table["versions"].items())
+            yield _cells(
+                title, table["seed"], table["graphs"], table["compared"], table["undecided"],
+                sum(table["differences"].values()), versions,
+            )  # fmt: skip
+    graphs = {title: found[what] for what, title in words.items() if what in found}
+    yield from ["", _cells("graphs with the operator", *graphs), "|---" * (len(graphs) + 1) + "|"]
+    for op in sorted({op for table in graphs.values() for op in table["operators"]}):
+        yield _cells(op, *(table["operators"].get(op, 0) for table in graphs.values()))
+    if "networks" in found:
+        yield from ["", "| network | nodes | orders | differences |", "|---|---|---|---|"]
+        for name, row in found["networks"]["networks"].items():
+            yield _cells(name, row["nodes"], row["orders"], row["findings"])
+    yield from [
+        "",
+        "Refused by both engines, or for a limit that one of them states; # stands for a number, _ for a name:",
+        "",
+    ]
+    yield from ["| who, and what it says | graphs |", "|---|---|"]
+    for table in found.values():
+        for said, count in table["refused"].items():
+            yield _cells(said.replace("|", "\\|"), count)
 
 
 def _row(title: str, table: Table) -> str:

@@ -1,0 +1,100 @@
+"""The same for OpenVINO IR: a graph is written by refnet, and read by OpenVINO and by refnet."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from refnet import fast, reference
+from refnet.formats.openvino_writer import write_openvino
+from refnet.formats.reading import read_model
+from tests.fuzz.bounds import bounds
+from tests.fuzz.judging import Finding, Verdict, attempt, compare, general, note
+
+# What refnet writes: the graphs for this comparison are grown of little else.
+OPERATORS = (
+    "Add", "BatchNormalization", "Conv", "Div", "Dropout", "Flatten", "Gemm", "Identity", "MatMul", "Mul", "PRelu", "Relu",
+    "Reshape", "Sigmoid", "Sub",
+)  # fmt: skip
+
+
+def judged_ir(model, batches_and_feeds, folder):
+    """Write a model as IR and run what was written.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    batches_and_feeds : iterable of (batch, {input: array})
+    folder : Path
+
+    Returns
+    -------
+    Verdict
+        The reference of the ONNX file judges: refnet's reading of the IR by reference and fast engine, and OpenVINO in
+        float32.
+    """
+    verdict = Verdict()
+    path, xml = Path(folder) / "graph.onnx", Path(folder) / "graph.xml"
+    path.write_bytes(model.SerializeToString())
+    graph = attempt(lambda: read_model(path))
+    if isinstance(graph, Exception):
+        note(verdict, "reader", graph, 0)
+        return verdict
+    written = attempt(lambda: write_openvino(graph, xml))
+    if isinstance(written, Exception):
+        note(verdict, "writer", written, 0)
+        return verdict
+    again = attempt(lambda: read_model(xml))
+    if isinstance(again, Exception):
+        note(verdict, "reader of its own IR", again, 0, alone=True)
+    theirs = attempt(lambda: _core().read_model(str(xml)))
+    if isinstance(theirs, Exception):
+        said = [line for line in str(theirs).splitlines() if line.strip()][-1]
+        verdict.findings.append(Finding("refused alone", "OpenVINO", general(said)))
+    compiled = (
+        theirs if isinstance(theirs, Exception) else attempt(lambda: _core().compile_model(theirs, "CPU", _OPTIONS))
+    )
+    if isinstance(compiled, Exception):  # a limit of its plugin: the file is sound
+        verdict.not_judged.append(f"OpenVINO: {general(' '.join(str(compiled).split()))}")
+    engine = again if isinstance(again, Exception) else attempt(lambda: fast.compile(again, threads=1))
+    for batch, feeds in batches_and_feeds:
+        truth = attempt(lambda feeds=feeds: reference.run(graph, feeds))
+        if isinstance(truth, Exception):
+            note(verdict, "reference", truth, batch)
+            continue
+        limit = bounds(graph, feeds, "onnxruntime")
+        if not isinstance(again, Exception):
+            for who, run in {
+                "IR reference": lambda f: reference.run(again, f),
+                "IR fast": lambda f: engine.run(f),
+            }.items():
+                failed = isinstance(engine, Exception) and who == "IR fast"
+                result = engine if failed else attempt(lambda run=run, feeds=feeds: run(feeds))
+                if isinstance(result, Exception):
+                    note(verdict, who, result, batch, alone=True)
+                else:
+                    widened = bounds(graph, feeds, "fast") if who == "IR fast" else limit
+                    compare(verdict, who, truth, result, widened, batch)
+        if isinstance(compiled, Exception):
+            continue
+        result = attempt(lambda feeds=feeds: _run(compiled, feeds, [tensor.name for tensor in graph.outputs]))
+        if isinstance(result, Exception):
+            verdict.not_judged.append(f"OpenVINO: {general(' '.join(str(result).split()))}")
+        else:
+            compare(verdict, "OpenVINO", truth, result, limit, batch)
+    return verdict
+
+
+_OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
+
+
+@cache
+def _core():
+    return openvino.Core()
+
+
+def _run(compiled, feeds, names):
+    """Its results in their order, which is that of the graph's outputs."""
+    results = compiled([np.ascontiguousarray(array) for array in feeds.values()])
+    return {name: np.array(results[i]) for i, name in enumerate(names)}

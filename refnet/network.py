@@ -143,8 +143,16 @@ class Network:
             If a value is not finite, or lies outside 0..255 where the graph scales pixels itself.
         NoAnswerError
             If an output is not finite, an embedding is all zero, or numbers overflowed on the way.
+        ModelError
+            If the model has several outputs, or one that has no row of numbers an image; `run` gives any.
         """
-        return self.run(images, strict=strict)[self.output]
+        embeddings = self.run(images, strict=strict)[self.output]
+        if embeddings.ndim != 2 or len(embeddings) != len(images):
+            raise ModelError(
+                f"output {self.output!r} has shape {embeddings.shape} for {len(images)} images; expected embeddings, (N, D), "
+                "a row an image. run() gives outputs of any shape"
+            )
+        return embeddings
 
     @property
     def costs(self) -> "tuple[Cost, ...]":

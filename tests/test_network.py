@@ -144,7 +144,11 @@ def test_a_model_that_mixes_the_batch_with_other_axes_computes_what_it_declares(
         outputs=(replace(narrow.outputs[0], name="flat", shape=(512, 1)),),
     )
     net = Network(graph, engine="reference")
-    assert net(images[:1]).shape == (512, 1)
+    assert net.run(images[:1])["flat"].shape == (512, 1)
+    with pytest.raises(
+        ModelError, match=r"output 'flat' has shape \(512, 1\) for 1 images; expected embeddings, \(N, D\)"
+    ):
+        net(images[:1])
     with pytest.raises(ShapeError, match="there are 2 images; the model computes 1 at a time"):
         net(images[:2])
 

@@ -2,7 +2,7 @@
 
 Seen at eight standard deviations of the error of every output (`winograd_error.expected_units`). Measured, the largest of a
 network with the sample portraits: synthetic LResNet100E-IR of an eighth of the width 65, trained detectors SCRFD 500m 82
-and 2.5g 225; docs/numerics.md has photographs. Normal random numbers, with filters of one tap and every third pixel 10, 100 or
+and 2.5g 225, with a photograph 291; docs/numerics.md has the full width, 41. Normal random numbers, with filters of one tap and every third pixel 10, 100 or
 1000 times larger: 270, 2,700 and 24,000 with 16 channels, 100, 950 and 12,000 with 256.
 """
 

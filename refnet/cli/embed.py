@@ -20,7 +20,7 @@ from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import Preparation, aligned_crops, stamp_of
 from refnet.bulk.run import Done, embed_images
 from refnet.bulk.sources import image_names
-from refnet.cli.console import complain, printable, progress, say
+from refnet.cli.console import complain, printable, progress, say, write
 from refnet.cli.options import (
     ALIGNED,
     CacheFlag,
@@ -165,7 +165,7 @@ def _to_stdout(work: Work, origin: Provenance) -> tuple[int, Failures]:
         failed.extend((image.name, image.reason) for image, _ in batch if image.reason)
         for image, embeddings in batch:
             for row in rows_of(image, embeddings):
-                sys.stdout.write(json_line(row, origin))
+                write(json_line(row, origin))
 
     work.run(keep)
     return count, failed

@@ -18,6 +18,10 @@ TEXT_BYTES = 1 << 28  # of a file that is read whole as text: lists, tables, lan
 _LONGEST_REASON = 200  # letters of what a library says
 
 
+class NotRegularError(OSError):
+    """A pipe, a device or a socket where a file is expected."""
+
+
 def open_regular(path: str | Path) -> BufferedReader:
     """Open a regular file for reading, in binary; anything else is refused without waiting for it.
 
@@ -115,4 +119,4 @@ def _refuse_irregular(status: os.stat_result, path: str | Path) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        raise NotRegularError(errno.EINVAL, "not a regular file", str(path))

@@ -35,6 +35,7 @@ from refnet.errors import InputError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.files import replacing
 from refnet.network import Network
+from refnet.opening import open_regular, said_by_system
 from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
 
 
@@ -288,12 +289,10 @@ def _entries(inputs: list[str], list_file: Path | None) -> Iterator[str]:
             yield entry
     if list_file is not None:
         try:
-            with list_file.open("rb") as file:
+            with open_regular(list_file) as file:
                 yield from _lines(file)
         except OSError as error:
-            raise InputError(
-                f"{list_file}: the list cannot be read: {(error.strerror or str(error)).lower()}"
-            ) from error
+            raise InputError(f"{list_file}: the list cannot be read: {said_by_system(error)}") from error
     elif not given:
         raise UsageError("no image is given; give files, folders, `-` for a list on stdin, or --list FILE")
 

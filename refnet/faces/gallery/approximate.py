@@ -8,20 +8,23 @@ order that is not fixed. docs/gallery.md says how much is missed, and from which
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from refnet.cache_folder import cache_folder
-from refnet.errors import MissingExtraError
+from refnet.errors import InputError, MissingExtraError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.gallery.entries import Gallery, as_float32
 from refnet.faces.gallery.exact import Candidate, best_identities, check_search
 from refnet.files import replacing
 from refnet.graph import Array
+from refnet.opening import read_bytes, reading
 
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 32, 128, 256
 ENTRIES_AN_IDENTITY, MORE_ENTRIES = 4, 28  # entries looked up for k identities: 4 k + 28
+LIMIT_BYTES = 1 << 36
 BLOCK = 1 << 16  # entries given to usearch at a time
 
 
@@ -91,17 +94,23 @@ def kept_index(gallery: Gallery, announce: Callable[[], None]) -> ApproximateInd
     digest = hashlib.sha256(gallery.embeddings.data)
     digest.update(f"{gallery.embeddings.shape} {CONNECTIVITY} {EXPANSION_ADD} {_usearch().__version__}".encode())
     path = cache_folder("gallery-indexes") / f"{digest.hexdigest()}.usearch"
-    if path.is_file():
-        try:
-            return ApproximateIndex(gallery, path.read_bytes())
-        except ValueError:
-            pass  # damaged: build it again
+    with suppress(InputError), reading(path, InputError):  # what is damaged is built again
+        return ApproximateIndex(gallery, _sound(read_bytes(path, LIMIT_BYTES)))
     announce()
     index = ApproximateIndex(gallery)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        file.write(index.save())
+        content = index.save()
+        file.write(hashlib.sha256(content).digest() + content)
     return index
+
+
+def _sound(content: bytes) -> bytes:
+    """What follows the digest that a file begins with, if it is the digest of that: usearch trusts what it loads."""
+    start = hashlib.sha256().digest_size
+    if hashlib.sha256(content[start:]).digest() != content[:start]:
+        raise InputError("its digest is wrong")
+    return content[start:]
 
 
 def _empty_index(dimension: int) -> Any:

@@ -7,6 +7,7 @@ import hashlib
 import math
 import zipfile
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Self
 
@@ -20,6 +21,26 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip knows
 DEFLATED_MOST = 1032  # bytes that one byte of zlib's deflate can stand for (zlib.net/zlib_tech.html)
 CHUNK_BYTES = 1 << 20
+
+
+class Archive(zipfile.ZipFile):
+    """A zip archive in a regular file; raises what `open_regular` and zipfile raise."""
+
+    _opened: BufferedReader | None = None
+
+    def __init__(self, path: Path):
+        self._opened = open_regular(path)
+        try:
+            super().__init__(self._opened)
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file too, which zipfile leaves to whoever opened it."""
+        super().close()
+        if self._opened is not None:
+            self._opened.close()
 
 
 class NpzFile:
@@ -41,12 +62,7 @@ class NpzFile:
         self.path = path
         self._what = what
         with reading(path, InputError, f"not {what}, or damaged"):
-            self._file = open_regular(path)
-            try:
-                self._archive = zipfile.ZipFile(self._file)
-            except BaseException:
-                self._file.close()
-                raise
+            self._archive = Archive(path)
         self._members = {info.filename.removesuffix(".npy"): info for info in self._archive.infolist()}
 
     def __enter__(self) -> Self:
@@ -54,7 +70,6 @@ class NpzFile:
 
     def __exit__(self, *_: object) -> None:
         self._archive.close()
-        self._file.close()
 
     def __contains__(self, name: str) -> bool:
         return name in self._members

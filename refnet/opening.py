@@ -9,12 +9,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader, TextIOWrapper
+from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
 
 from refnet.errors import RefnetError
 
 TEXT_BYTES = 1 << 28  # of a file that is read whole as text: lists, tables, landmarks
+_ROOM_BYTES = 1 << 20  # up to which it does not matter
 _LONGEST_REASON = 200  # letters of what a library says
 
 
@@ -37,7 +38,7 @@ def open_regular(path: str | Path) -> BufferedReader:
         raise OSError(errno.EINVAL, "no file can have such a name", str(path)) from error
     try:
         _refuse_irregular(os.fstat(descriptor), path)
-        return os.fdopen(descriptor, "rb")
+        return _Reader(FileIO(descriptor))
     except BaseException:
         os.close(descriptor)
         raise
@@ -59,7 +60,7 @@ def read_bytes(path: str | Path, limit_bytes: int = TEXT_BYTES) -> bytes:
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > limit_bytes:
             raise OSError(errno.EFBIG, f"it has more than {limit_bytes:,} bytes", str(path))
-        return file.read(limit_bytes)
+        return file.read()
 
 
 def read_text(path: str | Path, encoding: str = "utf-8") -> str:
@@ -94,6 +95,8 @@ def reading(path: object, kind: type[RefnetError], otherwise: str = "damaged or 
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic of a library in Rust is no Exception
+        if isinstance(error, FileNotFoundError):
+            raise kind(f"{path}: no such file") from error
         if isinstance(error, OSError) and error.strerror:
             raise kind(f"{path}: cannot be read ({said_by_system(error)})") from error
         raise kind(f"{path}: {otherwise} ({reason(error)})") from error
@@ -112,6 +115,19 @@ def reason(error: BaseException) -> str:
         return "it is nested too deep"
     said = " ".join(str(error).split())[:_LONGEST_REASON]
     return said or type(error).__name__
+
+
+class _Reader(BufferedReader):
+    """A file of which no more is asked than it has.
+
+    `BufferedReader.read` makes room for as many bytes as it is asked for; libraries ask for what a damaged header says.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes, up to a number of them."""
+        if size is not None and size > _ROOM_BYTES:
+            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
+        return super().read(size)
 
 
 def _refuse_irregular(status: os.stat_result, path: str | Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from validation_files import section as damaged_files
 
 from refnet.audit.compare import Other, compare
 from refnet.audit.difference import difference
@@ -81,6 +82,7 @@ def _page(folder: Path, others: list[Path]) -> Iterator[str]:
     yield from ["", "## Where the error comes from", "", *_stages(full[1, 3])]
     yield from ["", "## Other runtimes", "", *_runtimes(forms[1])]
     yield from ["", "## What it would find", "", *_sensitivity(forms[1])]
+    yield from ["", *damaged_files()]
 
 
 HEAD = """# Validation

@@ -19,8 +19,8 @@ from refnet.audit.safetensors_file import SafetensorsFile, write_tensors
 from refnet.errors import InputError, UsageError
 from refnet.files import replacing
 from refnet.graph import Array
-from refnet.npz import read_array, size_of, write_array
-from refnet.opening import open_regular, reading
+from refnet.npz import Archive, read_array, size_of, write_array
+from refnet.opening import reading
 
 IMAGES = "__images__"
 PROVENANCE = "__provenance__"
@@ -171,7 +171,7 @@ class _NpzStore:
         self._path = path
         with reading(path, InputError, "not a trace (.npz), or damaged"):
             try:
-                self._archive = zipfile.ZipFile(open_regular(path))
+                self._archive = Archive(path)
             except FileNotFoundError:
                 raise InputError(f"there is no trace {path}") from None
         self._members = {

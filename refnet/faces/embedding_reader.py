@@ -56,10 +56,7 @@ def read_embeddings(path: Path, name: str | None = None) -> EmbeddingSet:
     if not is_embeddings(path):
         raise InputError(f"{path}: the suffix is {path.suffix!r}; expected {', '.join(_READERS)}")
     with reading(path, InputError, "not a file of embeddings, or damaged"):
-        try:
-            found = _READERS[path.suffix.lower()](path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
+        found = _READERS[path.suffix.lower()](path)
     bad = np.flatnonzero(~np.isfinite(found.embeddings).all(axis=1))
     if len(bad):
         raise InputError(f"{path}: the embedding of {found.names[bad[0]]!r} is not finite")

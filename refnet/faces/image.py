@@ -92,8 +92,6 @@ def _file(source: Source) -> Iterator[BinaryIO]:
     if isinstance(source, (str, Path)):
         try:
             opened = open_regular(source)
-        except FileNotFoundError:
-            raise InputError("no such file") from None
         except IsADirectoryError:
             raise InputError("it is a folder; expected an image file") from None
         with opened:

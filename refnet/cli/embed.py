@@ -35,7 +35,7 @@ from refnet.errors import InputError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.files import replacing
 from refnet.network import Network
-from refnet.opening import open_regular, said_by_system
+from refnet.opening import NotRegularError, open_regular, said_by_system
 from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
 
 
@@ -72,7 +72,7 @@ def embed(
         FILE.npz, FILE.csv, FILE.jsonl or FILE.parquet; or FOLDER, a name without a suffix, for a Parquet data set of
         partitions. Default: JSON lines on stdout.
     list_file
-        A file with a list of inputs, one a line.
+        A file with a list of inputs, one a line; a pipe is given as `-`.
     failures
         FILE.csv to write the images without an embedding to, and why.
     restart
@@ -291,6 +291,8 @@ def _entries(inputs: list[str], list_file: Path | None) -> Iterator[str]:
         try:
             with open_regular(list_file) as file:
                 yield from _lines(file)
+        except NotRegularError as error:
+            raise InputError(f"{list_file}: not a regular file; give a list from a pipe to stdin, as `-`") from error
         except OSError as error:
             raise InputError(f"{list_file}: the list cannot be read: {said_by_system(error)}") from error
     elif not given:

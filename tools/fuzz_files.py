@@ -78,6 +78,11 @@ def _run(
     work = folder / "work"
     work.mkdir()
     some = [kind for kind in kinds(work) if arguments.kinds in kind.title]
+    for kind in some:
+        (work / kind.name).write_bytes(kind.seeds[0])
+        outcome, reason = _outcome(kind, work / kind.name)
+        if kind.sound and outcome != "read":
+            raise RuntimeError(f"a sound file is not read, so nothing would be found: {kind.title}: {reason}")
     turns = [kind for kind in some for _ in range(kind.share)]
     random.Random(0).shuffle(turns)  # every kind comes early
     counts: dict[str, Counter[str]] = {kind.title: Counter() for kind in some}

@@ -54,7 +54,7 @@ class Kind:
     """A kind of file.
 
     `name` is what a changed one is called, in a folder that holds whatever else it needs; `read` gives it to refnet;
-    `share` says how many of the inputs are of this kind.
+    `share` says how many of the inputs are of this kind; `sound` whether the first seed is a file that refnet takes.
     """
 
     title: str
@@ -62,6 +62,7 @@ class Kind:
     seeds: tuple[bytes, ...]
     read: Callable[[Path], object]
     share: int = 4
+    sound: bool = True
 
 
 class WrongError(Exception):
@@ -182,8 +183,8 @@ def _pictures(rng: np.random.Generator) -> Iterator[Kind]:
                 written.append(file.getvalue())
         written += [_HEADERS[form]] if form in _HEADERS else []
         seeds = tuple(dict.fromkeys(written)) or (rng.bytes(512),)
-        share = 6 if form in ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP") else 2
-        yield Kind(f"picture {form}", f"picture.{form.lower()}", seeds, open_picture, share)
+        usual = form in ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
+        yield Kind(f"picture {form}", f"picture.{form.lower()}", seeds, open_picture, 6 if usual else 2, sound=usual)
 
 
 _HEADERS = {

@@ -33,7 +33,7 @@ def image_names(inputs: Iterable[str]) -> Iterator[str]:
             yield from _some(_in_folder(entry), f"no images found in {entry}; looked for {', '.join(sorted(SUFFIXES))}")
         elif os.path.lexists(entry):
             yield entry
-        elif _PATTERN.intersection(entry):
+        elif _PATTERN.intersection(entry) and "\0" not in entry:  # which glob raises for, and no file has in its name
             found = (name for name in sorted(glob.glob(entry, recursive=True)) if not os.path.isdir(name))  # noqa: PTH112, PTH207
             yield from _some(found, f"no file matches {entry}")
         else:

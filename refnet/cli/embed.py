@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 from cyclopts import Parameter
@@ -119,6 +119,7 @@ def embed(
     return 0
 
 
+_LONGEST_LINE = 1 << 16  # bytes; what is no list, such as /dev/zero, has no ends of lines
 Failures = list[tuple[str, str]]  # image, reason
 
 
@@ -299,8 +300,12 @@ def _entries(inputs: list[str], list_file: Path | None) -> Iterator[str]:
         raise UsageError("no image is given; give files, folders, `-` for a list on stdin, or --list FILE")
 
 
-def _lines(file: Iterable[bytes]) -> Iterator[str]:
+def _lines(file: BinaryIO) -> Iterator[str]:
     """Names, one a line; whatever bytes they are."""
-    for line in file:
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise InputError(
+                f"the list has a line of {_LONGEST_LINE:,} bytes or more; expected the name of a file a line"
+            )
         if name := line.rstrip(b"\r\n"):
             yield os.fsdecode(name)

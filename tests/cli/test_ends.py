@@ -186,3 +186,19 @@ def test_external_data_is_a_regular_file(tmp_path: Path, capsys: pytest.CaptureF
         make()
         assert main(["inspect", str(path)]) == 3
         assert "which cannot be read" in capsys.readouterr().err
+
+
+def test_what_is_no_list_is_refused_after_its_first_line(narrow_path: Path) -> None:
+    ended = refnet("</dev/zero", "embed", "-", "-m", str(narrow_path), "--engine", "reference")
+    assert ended.returncode == 4
+    assert "the list has a line of 65,536 bytes or more" in ended.stderr
+
+
+@pytest.mark.parametrize("name", [b"a\0b.png", b"a\0/*.png", b"x" * 300 + b".png"])
+def test_a_name_in_a_list_that_no_file_can_have_is_an_unreadable_input(
+    name: bytes, tmp_path: Path, narrow_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tmp_path / "list"
+    names.write_bytes(name + b"\n")
+    assert main(["embed", "--list", str(names), "-m", str(narrow_path), "--engine", "reference"]) == 4
+    assert "no such file or folder" in capsys.readouterr().err

@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ GROWTH_BYTES = 1 << 30
 SECONDS = 20
 BATCH = 500
 OUTCOMES = ("read", "refused")
+Found = tuple[dict[str, Counter[str]], dict[str, float], list[dict[str, Any]]]  # counts, most seconds, findings
 FINDINGS = ("traceback", "hang", "crash", "growth", "wrong")
 
 
@@ -43,36 +45,62 @@ def main() -> int:
     parser.add_argument("--kinds", default="", help="only kinds whose title holds this")
     parser.add_argument("--out", type=Path, help="folder for the files that made a finding")
     parser.add_argument("--summary", type=Path, help="JSON file for the counts")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the inputs")
     arguments = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["REFNET_CACHE_DIR"] = f"{folder}/cache"
-        os.environ.setdefault("NUMBA_NUM_THREADS", "1")
-        counts, taken, findings = _run(Path(folder), arguments)
+        if arguments.jobs > 1:
+            counts, taken, findings = _shared(Path(folder), arguments)
+        else:
+            os.environ["REFNET_CACHE_DIR"] = f"{folder}/cache"
+            counts, taken, findings = _run(Path(folder), arguments)
     total = sum(counts.values(), Counter())
     for title, count in counts.items():
         print(f"{title:<28} {_told(count)}; at most {taken[title]:.2f} s")
     line = f"{sum(total.values()):,} inputs of {len(counts)} kinds, seed {arguments.seed}: {_told(total)}"
     print(line)
     if arguments.summary:
-        kept = {
+        seconds = round(time.perf_counter() - start)
+        summary = {
             "seed": arguments.seed,
-            "seconds": round(time.perf_counter() - start),
+            "seconds": seconds,
             "line": line,
-            "slowest_seconds": taken,
             "findings": findings,
+            "slowest_seconds": taken,
         }
-        arguments.summary.write_text(json.dumps({**kept, "kinds": counts}, indent=1) + "\n")
+        arguments.summary.write_text(json.dumps({**summary, "kinds": counts}, indent=1) + "\n")
     return 1 if findings else 0
+
+
+def _shared(folder: Path, arguments: argparse.Namespace) -> Found:
+    """The same from several processes, each with a part of the inputs."""
+    part = -(-arguments.inputs // arguments.jobs)
+    last = arguments.first + arguments.inputs
+    running = []
+    for first in range(arguments.first, last, part):
+        summary = folder / f"{first}.json"
+        said = {"inputs": min(part, last - first), "first": first, "seed": arguments.seed, "kinds": arguments.kinds, "summary": summary, "out": arguments.out}  # fmt: skip
+        options = [f"--{name}={value}" for name, value in said.items() if value is not None]
+        running.append((summary, subprocess.Popen([sys.executable, __file__, *options], stdout=subprocess.DEVNULL)))
+    counts: dict[str, Counter[str]] = {}
+    taken: dict[str, float] = {}
+    findings: list[dict[str, Any]] = []
+    for summary, process in running:
+        if process.wait() not in (0, 1) or not summary.exists():
+            raise RuntimeError(f"a process ended with status {process.returncode}")
+        found = json.loads(summary.read_text())
+        findings += found["findings"]
+        for title, count in found["kinds"].items():
+            counts.setdefault(title, Counter()).update(count)
+            taken[title] = max(taken.get(title, 0.0), found["slowest_seconds"][title])
+    return counts, taken, findings
 
 
 def _told(count: Counter[str]) -> str:
     return ", ".join([f"{count[name]:,} {name}" for name in OUTCOMES] + [f"{count[name]} {name}" for name in FINDINGS])
 
 
-def _run(
-    folder: Path, arguments: argparse.Namespace
-) -> tuple[dict[str, Counter[str]], dict[str, float], list[dict[str, Any]]]:
+def _run(folder: Path, arguments: argparse.Namespace) -> Found:
     from fuzz_kinds import kinds  # reads $REFNET_CACHE_DIR, which has to be ours
 
     work = folder / "work"

@@ -205,13 +205,22 @@ def _outcome(kind: Any, path: Path) -> tuple[str, str]:
     try:
         kind.read(path)
     except RefnetError as error:
-        return ("growth" if "more memory than there is" in str(error) else "refused"), str(error)[:300]
+        return ("growth" if _of_memory(error) else "refused"), str(error)[:300]
     except WrongError as error:
         return "wrong", str(error)
     except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return "traceback", f"{type(error).__name__}: {str(error)[:200]} ({Path(where.filename).name}:{where.lineno})"
     return "read", ""
+
+
+def _of_memory(error: BaseException | None) -> bool:
+    """Whether an error began as one of memory."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from refnet.errors import UsageError
+from refnet.opening import open_regular
 
 try:
     import fcntl
@@ -149,7 +150,7 @@ def sha256(*paths: Path) -> str:
         return digest(paths[0], "sha256")
     joined = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             hashlib.file_digest(file, lambda: joined)
     return joined.hexdigest()
 
@@ -167,7 +168,7 @@ def digest(path: Path, algorithm: str) -> str:
     algorithm : str
         As `hashlib` calls it: "sha256", "sha384".
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         before = _state(file)
         if (algorithm, before) in _digests:
             return _digests[algorithm, before]

@@ -6,8 +6,8 @@ No pickles, and no more memory than the file has bytes for; the same arrays give
 import hashlib
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Self
 
@@ -15,11 +15,32 @@ import numpy as np
 
 from refnet.errors import InputError
 from refnet.graph import Array
+from refnet.opening import open_regular, reading
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip knows
+DEFLATED_MOST = 1032  # bytes that one byte of zlib's deflate can stand for (zlib.net/zlib_tech.html)
 CHUNK_BYTES = 1 << 20
-DAMAGE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class Archive(zipfile.ZipFile):
+    """A zip archive in a regular file; raises what `open_regular` and zipfile raise."""
+
+    _opened: BufferedReader | None = None
+
+    def __init__(self, path: Path):
+        self._opened = open_regular(path)
+        try:
+            super().__init__(self._opened)
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file too, which zipfile leaves to whoever opened it."""
+        super().close()
+        if self._opened is not None:
+            self._opened.close()
 
 
 class NpzFile:
@@ -40,12 +61,8 @@ class NpzFile:
     def __init__(self, path: Path, what: str):
         self.path = path
         self._what = what
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not {what}, or damaged ({error})") from None
+        with reading(path, InputError, f"not {what}, or damaged"):
+            self._archive = Archive(path)
         self._members = {info.filename.removesuffix(".npy"): info for info in self._archive.infolist()}
 
     def __enter__(self) -> Self:
@@ -57,6 +74,11 @@ class NpzFile:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it holds."""
+        return tuple(self._members)
+
     def array(self, name: str) -> Array:
         """One array by its name.
 
@@ -66,21 +88,17 @@ class NpzFile:
             If it is not there, is damaged, or holds Python objects.
         """
         info = self._member(name)
-        try:
-            with self._archive.open(info) as member:
-                return read_array(member, info.file_size)
-        except DAMAGE as error:
-            raise InputError(f"{self.path}: the part {name!r} is damaged or not an array ({error})") from None
+        why = f"the part {name!r} is damaged or not an array"
+        with reading(self.path, InputError, why), self._archive.open(info) as member:
+            return read_array(member, size_of(info, self._archive))
 
     def sha256(self, name: str) -> str:
         """The digest of an array as it is stored, header and all."""
         digest = hashlib.sha256()
-        try:
-            with self._archive.open(self._member(name)) as member:
-                for chunk in _chunks(member):
-                    digest.update(chunk)
-        except DAMAGE as error:
-            raise InputError(f"{self.path}: the part {name!r} is damaged ({error})") from None
+        info = self._member(name)
+        with reading(self.path, InputError, f"the part {name!r} is damaged"), self._archive.open(info) as member:
+            for chunk in _chunks(member):
+                digest.update(chunk)
         return digest.hexdigest()
 
     def _member(self, name: str) -> zipfile.ZipInfo:
@@ -107,6 +125,13 @@ class _Tally:
     def write(self, content: bytes) -> int:
         self.digest.update(content)
         return self._file.write(content)
+
+
+def size_of(info: zipfile.ZipInfo, archive: zipfile.ZipFile) -> int:
+    """Bytes of a member as its archive says, at most as many as the archive can hold, packed as tight as can be."""
+    file = archive.fp
+    assert file is not None
+    return min(info.file_size, file.seek(0, 2) * DEFLATED_MOST)
 
 
 def read_array(member: IO[bytes], size: int) -> Array:

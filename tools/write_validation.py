@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from pages import replace_block
+from validation_files import section as damaged_files
 
 from refnet.audit.compare import Other, compare
 from refnet.audit.difference import difference
@@ -102,6 +103,7 @@ def _page(folder: Path, others: list[Path], fuzzed: str) -> Iterator[str]:
     yield from ["", "## What it would find", "", *_sensitivity(forms[1])]
     yield from ["", *_backend()]
     yield from ["", *FUZZ.splitlines(), "", f"<!-- fuzz -->\n{fuzzed}\n<!-- /fuzz -->"]
+    yield from ["", *damaged_files()]
 
 
 def _backend() -> list[str]:

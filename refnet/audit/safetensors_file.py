@@ -19,6 +19,7 @@ import numpy as np
 
 from refnet.errors import InputError, MissingExtraError, UsageError
 from refnet.graph import Array
+from refnet.opening import open_regular, reading
 
 DTYPES = {
     "float64": "F64",
@@ -96,14 +97,14 @@ class SafetensorsFile:
 
     def __init__(self, path: Path):
         try:
-            from safetensors import SafetensorError, safe_open
+            from safetensors import safe_open
         except ImportError as error:
             raise MissingExtraError(
                 f'reading {path.name} needs safetensors; install it: pip install "refnet[safetensors]"'
             ) from error
         self._path = path
-        self._refusals = (SafetensorError, OSError, ValueError, TypeError, OverflowError)
         with self._explained("the file"):
+            open_regular(path).close()  # the package opens whatever it is given
             opened: Any = safe_open  # the package's methods have no types
             self._file = opened(path, framework="numpy")
             self.names: list[str] = list(self._file.offset_keys())
@@ -117,11 +118,8 @@ class SafetensorsFile:
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
         """What the package cannot read, as an InputError."""
-        try:
-            yield
-        except FileNotFoundError:
-            raise InputError(f"there is no file {self._path}") from None
-        except self._refusals as error:
-            raise InputError(
-                f"{self._path}: {what} is damaged or no .safetensors that NumPy can hold: {error}"
-            ) from error
+        with reading(self._path, InputError, f"{what} is damaged or no .safetensors that NumPy can hold"):
+            try:
+                yield
+            except FileNotFoundError:
+                raise InputError(f"there is no file {self._path}") from None

@@ -19,7 +19,8 @@ from refnet.audit.safetensors_file import SafetensorsFile, write_tensors
 from refnet.errors import InputError, UsageError
 from refnet.files import replacing
 from refnet.graph import Array
-from refnet.npz import DAMAGE, read_array, write_array
+from refnet.npz import Archive, read_array, size_of, write_array
+from refnet.opening import reading
 
 IMAGES = "__images__"
 PROVENANCE = "__provenance__"
@@ -124,10 +125,8 @@ class TraceFile:
 
     def _read_provenance(self, text: str | None) -> dict[str, object]:
         """Where it came from; empty if it does not say."""
-        try:
+        with reading(self._path, InputError, f"member {PROVENANCE!r} is not JSON text"):
             said = {} if text is None else json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{self._path}: member {PROVENANCE!r} is not JSON text: {error}") from error
         return said if isinstance(said, dict) else {"provenance": said}
 
     @property
@@ -172,12 +171,11 @@ class _NpzStore:
 
     def __init__(self, path: Path):
         self._path = path
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except FileNotFoundError:
-            raise InputError(f"there is no trace {path}") from None
-        except (OSError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is not a trace (.npz), or is damaged: {error}") from error
+        with reading(path, InputError, "not a trace (.npz), or damaged"):
+            try:
+                self._archive = Archive(path)
+            except FileNotFoundError:
+                raise InputError(f"there is no trace {path}") from None
         self._members = {
             info.filename.removesuffix(".npy"): info
             for info in self._archive.infolist()
@@ -188,8 +186,6 @@ class _NpzStore:
     def tensor(self, name: str) -> Array:
         """One array by its name."""
         info = self._members[name]
-        try:
-            with self._archive.open(info) as member:
-                return read_array(member, info.file_size)
-        except DAMAGE as error:
-            raise InputError(f"{self._path}: tensor {name!r} is damaged or not an array: {error}") from error
+        why = f"tensor {name!r} is damaged or not an array"
+        with reading(self._path, InputError, why), self._archive.open(info) as member:
+            return read_array(member, size_of(info, self._archive))

@@ -23,10 +23,11 @@ import onnx
 
 from refnet.bench.ncnn_form import write_ncnn
 from refnet.bench.worker import RUNTIMES
-from refnet.errors import RefnetError
+from refnet.errors import ModelError, RefnetError
 from refnet.formats.onnx_reader import read_model
 from refnet.formats.onnx_writer import write_model
 from refnet.graph import Array
+from refnet.opening import reading
 
 SUBJECT = "refnet"
 TURN_SECONDS = 0.6
@@ -97,7 +98,8 @@ def form_of(name: str, model: Path, folder: Path) -> Path:
 
 def _with_a_free_batch(model: Path, target: Path) -> Path:
     """For ONNX Runtime; weights are no inputs either, since it folds no weight that a caller may set."""
-    loaded = onnx.load(model)
+    with reading(model, ModelError, "the onnx package cannot read it"):
+        loaded = onnx.load(model)
     weights = {tensor.name for tensor in loaded.graph.initializer}
     inputs = [tensor for tensor in loaded.graph.input if tensor.name not in weights]
     del loaded.graph.input[:]

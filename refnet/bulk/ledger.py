@@ -20,6 +20,7 @@ import numpy as np
 from refnet.bulk.prepared import Prepared, Stamp
 from refnet.errors import UsageError
 from refnet.graph import Array
+from refnet.opening import reason
 
 _TABLES = """
 CREATE TABLE settings (text TEXT NOT NULL);
@@ -82,12 +83,13 @@ class Ledger:
             begun: str = self._database.execute("SELECT text FROM settings").fetchone()[0]
             self._run: int = self._database.execute("INSERT INTO runs DEFAULT VALUES RETURNING run").fetchone()[0]
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+            differing = "" if begun == text else _difference(json.loads(begun), settings)
+        except Exception as error:
             raise self._refusal(error) from error
         if begun != text:
             self.close()
             raise UsageError(
-                f"{path} was begun with other settings ({_difference(json.loads(begun), settings)}); "
+                f"{path} was begun with other settings ({differing}); "
                 "finish it with the same, or begin anew with --restart"
             )
 
@@ -129,7 +131,7 @@ class Ledger:
             statements.append(
                 (
                     "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)",
-                    (key, stamp.size_bytes, stamp.changed_ns, image.reason, self._run),
+                    (key, stamp.size_bytes, stamp.changed_ns, _as_text(image.reason), self._run),
                 )
             )
             for number, (face, embedding) in enumerate(zip(image.faces, embeddings, strict=True), 1):
@@ -139,10 +141,12 @@ class Ledger:
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """Images of this run without a face, and why."""
-        rows = self._database.execute(
-            "SELECT name, reason FROM images WHERE run = ? AND reason <> '' ORDER BY name", (self._run,)
-        )
-        return ((os.fsdecode(name), reason) for name, reason in rows)
+        query = "SELECT name, reason FROM images WHERE run = ? AND reason <> '' ORDER BY name"
+        try:
+            for name, reason in self._database.execute(query, (self._run,)):
+                yield os.fsdecode(name), str(reason)
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise self._refusal(error) from error
 
     def images(self) -> int:
         """How many images this run has."""
@@ -158,17 +162,20 @@ class Ledger:
             SELECT name, face, embedding, box, landmarks, score, (SELECT count(*) FROM faces f WHERE f.name = images.name)
             FROM images JOIN faces USING (name) WHERE run = ? ORDER BY name, face
         """
-        for name, face, embedding, box, landmarks, score, faces in self._database.execute(query, (self._run,)):
-            points = _floats(landmarks)
-            yield Row(
-                os.fsdecode(name), face, faces, np.frombuffer(embedding, "<f4").astype(np.float32), _floats(box),
-                None if points is None else points.reshape(-1, 2), score,
-            )  # fmt: skip
+        try:
+            for name, face, embedding, box, landmarks, score, faces in self._database.execute(query, (self._run,)):
+                points = _floats(landmarks)
+                yield Row(
+                    os.fsdecode(name), face, faces, np.frombuffer(embedding, "<f4").astype(np.float32), _floats(box),
+                    None if points is None else points.reshape(-1, 2), score,
+                )  # fmt: skip
+        except (sqlite3.Error, TypeError, ValueError) as error:  # what is stored there is not what was written
+            raise self._refusal(error) from error
 
     def _one(self, query: str, values: tuple[object, ...]) -> tuple[int, ...]:
         try:
             found: tuple[int, ...] = self._database.execute(query, values).fetchone()
-        except sqlite3.Error as error:
+        except Exception as error:
             raise self._refusal(error) from error
         return found
 
@@ -181,14 +188,14 @@ class Ledger:
         except sqlite3.Error as error:
             raise self._refusal(error) from error
 
-    def _refusal(self, error: sqlite3.Error) -> UsageError:
+    def _refusal(self, error: Exception) -> UsageError:
         """What is wrong with the ledger, for the person."""
         said = str(error)
         if "locked" in said:
             return UsageError(f"{self.path} is in use: another process is writing this output; wait for it")
         if isinstance(error, sqlite3.OperationalError):
             return UsageError(f"cannot write {self.path}: {said}; make room or choose another output, and run it again")
-        return UsageError(f"{self.path} is damaged, or not refnet's ({said}); begin anew with --restart")
+        return UsageError(f"{self.path} is damaged, or not refnet's ({reason(error)}); begin anew with --restart")
 
 
 def rows_of(image: Prepared, embeddings: Array) -> Iterator[Row]:
@@ -216,6 +223,11 @@ def _difference(begun: Mapping[str, object], now: Mapping[str, object]) -> str:
         if begun.get(name) != now.get(name):
             return f"{name} was {begun.get(name)!r}, and is {now.get(name)!r}"
     return "their order"
+
+
+def _as_text(said: str) -> str:
+    """A sentence as UTF-8 has it; bytes of a name that are no text are escaped."""
+    return said.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _bytes(values: object) -> bytes | None:

@@ -20,9 +20,10 @@ from refnet.bulk.ledger import Row, rows_of
 from refnet.bulk.outputs import parquet_table, pyarrow
 from refnet.bulk.prepared import Preparation, stamp_of
 from refnet.bulk.run import Done, embed_images
-from refnet.errors import UsageError
+from refnet.errors import InputError, UsageError
 from refnet.files import replacing
 from refnet.network import Network
+from refnet.opening import open_regular, reading
 from refnet.provenance import Provenance
 
 SIZE = 1024  # images
@@ -132,7 +133,7 @@ class DataSet:
         found = self._metadata(self.folder / partition.file_name)
         if found is None or self._difference(found) or found.get("inputs") != partition.digest():
             return None
-        return found["rows"], tuple((name, reason) for name, reason in json.loads(found["failures"]))
+        return found["rows"], tuple(found["failures"])
 
     def keep(self, outcome: Outcome) -> None:
         """Write a partition's file; it is whole or not there."""
@@ -149,14 +150,20 @@ class DataSet:
     def _metadata(self, path: Path) -> dict[str, Any] | None:
         """What a partition says of itself; None if it is not there, or is no sound partition."""
         try:
-            read = pyarrow("pyarrow.parquet").read_metadata(path)
-            said = {key.decode(): value.decode() for key, value in (read.metadata or {}).items()}
-        except (OSError, ValueError, pyarrow("pyarrow").ArrowException):
+            parquet = pyarrow("pyarrow.parquet")
+            with reading(path, InputError), open_regular(path) as file:
+                read = parquet.read_metadata(file)
+                said = {key.decode(): value.decode() for key, value in (read.metadata or {}).items()}
+                origin, failures = (
+                    json.loads(said["refnet"]),
+                    [(name, why) for name, why in json.loads(said["failures"])],
+                )
+                return {"refnet": dict(origin), "inputs": said["inputs"], "failures": failures, "rows": read.num_rows}
+        except InputError:
             return None
-        return {**said, "rows": read.num_rows} if {"refnet", "inputs", "failures"} <= said.keys() else None
 
     def _difference(self, found: dict[str, Any]) -> str:
         """The first setting in which a partition differs, or nothing."""
-        begun, now = json.loads(found["refnet"]), json.loads(self._origin)
+        begun, now = found["refnet"], json.loads(self._origin)
         differing = [key for key in sorted(now) if begun.get(key) != now[key]]
         return f"{differing[0]} was {begun.get(differing[0])!r}, and is {now[differing[0]]!r}" if differing else ""

@@ -29,12 +29,12 @@ def image_names(inputs: Iterable[str]) -> Iterator[str]:
         If an input is not there, a pattern matches nothing, or a folder holds no image or cannot be read.
     """
     for entry in inputs:
-        if Path(entry).is_dir():
+        if os.path.isdir(entry):  # noqa: PTH112 - which may raise
             yield from _some(_in_folder(entry), f"no images found in {entry}; looked for {', '.join(sorted(SUFFIXES))}")
         elif os.path.lexists(entry):
             yield entry
-        elif _PATTERN.intersection(entry):
-            found = (name for name in sorted(glob.glob(entry, recursive=True)) if Path(name).is_file())  # noqa: PTH207
+        elif _PATTERN.intersection(entry) and "\0" not in entry:  # which glob raises for, and no file has in its name
+            found = (name for name in sorted(glob.glob(entry, recursive=True)) if not os.path.isdir(name))  # noqa: PTH112, PTH207
             yield from _some(found, f"no file matches {entry}")
         else:
             raise InputError(f"{entry}: no such file or folder")
@@ -50,7 +50,7 @@ def _in_folder(folder: str) -> Iterator[str]:
     for entry in ordered:
         if entry.is_dir(follow_symlinks=False):
             yield from _in_folder(entry.path)
-        elif Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir():
+        elif Path(entry.name).suffix.lower() in SUFFIXES and not os.path.isdir(entry.path):  # noqa: PTH112
             yield entry.path
 
 

@@ -1,24 +1,27 @@
 """The command line: one small file a command; each parses, calls, prints.
 
 Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 a negative finding, 2 usage, 3 a model that is
-missing or not what it says it is, 4 unreadable input, 5 a missing extra, 130 interrupted.
+missing or not what it says it is, 4 unreadable input, 5 a missing extra, 130 interrupted. What cannot be written to
+stdout or stderr makes any of them 2.
 """
 
-import os
-import sys
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError
 
 from refnet import __version__
 from refnet.cache_folder import cache_folder
-from refnet.cli.console import complain
+from refnet.cli import streams
+from refnet.cli.console import Output, Warnings, complain, flush, unsaid
 from refnet.errors import RefnetError, UsageError
+from refnet.opening import said_by_system
 
 app = App(
     name="refnet",
     help="The ArcFace ResNet100 face-recognition network, rebuilt in NumPy.",
     version=__version__,
+    console=Output(),
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
@@ -72,10 +75,21 @@ app.command(gallery)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    streams.prepare()
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder("matplotlib")))  # its list of fonts, else in the user's home
+    unsaid.clear()
+    log = logging.getLogger("refnet")
+    if not log.handlers:
+        log.addHandler(Warnings())
+    status = _ended(lambda: app(arguments))
+    return UsageError.exit_status if _ended(flush) or unsaid else status
+
+
+def _ended(run: Callable[[], object]) -> int:
+    """The exit status of a command; whatever ends it, but a fault of ours, is said in a sentence."""
     try:
-        status = app(arguments)
-        sys.stdout.flush()
+        status = run()
+        return status if isinstance(status, int) else 0
     except CycloptsError as error:
         complain(f"{error} See `refnet --help`.")
         return UsageError.exit_status
@@ -85,7 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except streams.ReaderGoneError:  # as `head` does
         return 0
-    return status if isinstance(status, int) else 0
+    except MemoryError:
+        complain("there is not enough memory; give less at a time, or make room")
+    except RecursionError:
+        complain("something that was given is nested too deep")
+    except OSError as error:
+        complain(f"{error.filename}: {said_by_system(error)}" if error.filename else said_by_system(error))
+    return UsageError.exit_status

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from PIL import Image
 
-from refnet.cli.console import complain, print_data, print_json, printable, say
+from refnet.cli.console import complain, print_data, print_json, say
 from refnet.cli.options import JsonFlag, announce_compiling
 from refnet.errors import UsageError
 from refnet.faces.detect import DEFAULT_DETECTOR, LIMIT, load_detector
@@ -66,7 +66,7 @@ def align(
             raise UsageError(f"cannot write {path}: expected one of {', '.join(_FORMS)}, which keep every pixel")
     seen = open_picture(photo)
     for note in seen.notes:
-        say(printable(note))
+        say(note)
     if landmarks is None:
         announce_compiling()
     source = load_detector(detector) if landmarks is None else read_landmarks(landmarks)
@@ -113,7 +113,7 @@ def _report(photo: Path, outcome: Outcome, pipeline: Pipeline, *, as_json: bool)
         for one in outcome.left_out:
             say(f"left out: {one.reason}")
     else:
-        complain(printable(f"{photo}: {outcome.reason}"))
+        complain(f"{photo}: {outcome.reason}")
 
 
 def _told(face: AlignedFace) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from refnet.bench.machine import installed, machine
 from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import aligned_crops
 from refnet.bulk.sources import image_names
-from refnet.cli.console import print_json, printable, progress, say
+from refnet.cli.console import print_json, progress, say
 from refnet.cli.options import (
     ALIGNED,
     CacheFlag,
@@ -202,9 +202,9 @@ def _say(result: Audit, output: Path) -> None:
     made, findings, agreement = (result.document[name] for name in ("made", "findings", "agreement"))
     for name in ("fast", "other"):
         if agreement[name] is not None:
-            say(printable(agreement[name]["summary"]))
+            say(agreement[name]["summary"])
     say(f"doctor: {findings['problems']} problems, {findings['warnings']} warnings, {findings['notes']} notes")
     slowest = sorted(made["parts"], key=lambda part: -part["seconds"])
     where = ", ".join(f"{part['what']} {part['seconds']:.1f} s" for part in slowest if part["seconds"] >= 0.1)
     say(f"{made['seconds']:.1f} s ({where}), {made['peak_mib']:,} MiB at most")
-    say(" and ".join(f"{printable(str(place))} ({place.stat().st_size / 1e6:.1f} MB)" for place in _places(output)))
+    say(" and ".join(f"{place} ({place.stat().st_size / 1e6:.1f} MB)" for place in _places(output)))

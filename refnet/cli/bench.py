@@ -105,7 +105,7 @@ def bench(
     if json:
         print_json({"schema_version": 1, "machine": where, "model": path.name, "rows": rows})
     else:
-        out.print(sentence(where), markup=False)
+        out.print(sentence(where))
         out.print(_table(rows))
     return 0
 

@@ -43,7 +43,7 @@ def bench_layers(
         profiles = [_to_json(*one) for one in measured]
         print_json({"schema_version": 1, "machine": where, "model": path.name, "profiles": profiles})
         return
-    out.print(sentence(where), markup=False)
+    out.print(sentence(where))
     for batch, timed, ceilings, rows in measured:
         _print(path.name, batch, timed, ceilings, rows)
 
@@ -78,7 +78,7 @@ def _print(name: str, batch: int, timed: Profile, ceilings: Ceilings, rows: Sequ
         f"{1e3 * sum(row.least_seconds for row in rows):.2f} ms",
     )
     for line in lines:
-        out.print(line, markup=False)
+        out.print(line)
     table = Table(*HEAD, box=None, pad_edge=False)
     for column in table.columns[RIGHT:]:
         column.justify = "right"

@@ -68,7 +68,5 @@ def compare(
     verdict = ""
     if decided_by is not None:
         verdict = f" - {'match' if match else 'no match'} at {decided_by}; threshold {decided_by.origin}"
-    out.print(
-        f"similarity {cosine:.6f} (angle {angle_degrees(cosine):.2f} degrees){verdict}", markup=False, emoji=False
-    )
+    out.print(f"similarity {cosine:.6f} (angle {angle_degrees(cosine):.2f} degrees){verdict}")
     return 1 if match is False else 0

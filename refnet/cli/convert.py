@@ -71,4 +71,4 @@ def convert(
         print_json(done.to_json())
     else:
         for file in done.files:
-            out.print(file, markup=False)
+            out.print(file)

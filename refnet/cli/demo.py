@@ -27,12 +27,12 @@ def demo() -> int:
         if not path.exists():
             with _step("make the full-size model with synthetic weights (the real ones are not in the cache)"):
                 make_model(path)
-    out.print(f"model        {path}", markup=False)
+    out.print(f"model        {path}")
     with _step("read the model"):
         network = load(path)
     announce_compiling()
     if network.synthetic:
-        out.print(f"             {network.synthetic}", markup=False)
+        out.print(f"             {network.synthetic}")
     images = sample_input(network)
     with _step(f"embed {len(images)} sample portraits"):
         embeddings = network(images)
@@ -48,7 +48,7 @@ def demo() -> int:
         comparison = run_comparison(network, images, other)
     label = "validation"
     for line in report(comparison):
-        out.print(f"{label:<12} {line}", markup=False)
+        out.print(f"{label:<12} {line}")
         label = ""
     return 0 if comparison.agrees else 1
 

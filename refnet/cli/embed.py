@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 from cyclopts import Parameter
@@ -21,7 +21,7 @@ from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import Preparation, aligned_crops, stamp_of
 from refnet.bulk.run import Done, embed_images
 from refnet.bulk.sources import image_names
-from refnet.cli.console import complain, printable, progress, say
+from refnet.cli.console import complain, printable, progress, say, write
 from refnet.cli.options import (
     ALIGNED,
     CacheFlag,
@@ -36,6 +36,7 @@ from refnet.errors import InputError, NoAnswerError, RefnetError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.files import replacing
 from refnet.network import Network
+from refnet.opening import NotRegularError, open_regular, said_by_system
 from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
 
 
@@ -72,7 +73,7 @@ def embed(
         FILE.npz, FILE.csv, FILE.jsonl or FILE.parquet; or FOLDER, a name without a suffix, for a Parquet data set of
         partitions. Default: JSON lines on stdout.
     list_file
-        A file with a list of inputs, one a line.
+        A file with a list of inputs, one a line; a pipe is given as `-`.
     failures
         FILE.csv to write the images without an embedding to, and why.
     restart
@@ -119,6 +120,7 @@ def embed(
     return 0
 
 
+_LONGEST_LINE = 1 << 16  # bytes; what is no list, such as /dev/zero, has no ends of lines
 Failures = list[tuple[str, str]]  # image, reason
 
 
@@ -166,7 +168,7 @@ def _to_stdout(work: Work, origin: Provenance) -> tuple[int, Failures]:
         failed.extend((image.name, image.reason) for image, _ in batch if image.reason)
         for image, embeddings in batch:
             for row in rows_of(image, embeddings):
-                sys.stdout.write(json_line(row, origin))
+                write(json_line(row, origin))
 
     work.run(keep)
     return count, failed
@@ -302,18 +304,22 @@ def _entries(inputs: list[str], list_file: Path | None) -> Iterator[str]:
             yield entry
     if list_file is not None:
         try:
-            with list_file.open("rb") as file:
+            with open_regular(list_file) as file:
                 yield from _lines(file)
+        except NotRegularError as error:
+            raise InputError(f"{list_file}: not a regular file; give a list from a pipe to stdin, as `-`") from error
         except OSError as error:
-            raise InputError(
-                f"{list_file}: the list cannot be read: {(error.strerror or str(error)).lower()}"
-            ) from error
+            raise InputError(f"{list_file}: the list cannot be read: {said_by_system(error)}") from error
     elif not given:
         raise UsageError("no image is given; give files, folders, `-` for a list on stdin, or --list FILE")
 
 
-def _lines(file: Iterable[bytes]) -> Iterator[str]:
+def _lines(file: BinaryIO) -> Iterator[str]:
     """Names, one a line; whatever bytes they are."""
-    for line in file:
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise InputError(
+                f"the list has a line of {_LONGEST_LINE:,} bytes or more; expected the name of a file a line"
+            )
         if name := line.rstrip(b"\r\n"):
             yield os.fsdecode(name)

@@ -18,8 +18,8 @@ def print_evaluation(result: Evaluation, embedded: PairEmbeddings) -> None:
     """One line a figure, each with its protocol."""
     summary = result.summary
     origin = embedded.provenance
-    out.print(f"{result.pairs}: {summary.genuine:,} genuine and {summary.impostor:,} impostor pairs", markup=False)
-    out.print(f"{origin.model}, sha256 {origin.model_sha256[:16]}..., {origin.engine} engine", markup=False)
+    out.print(f"{result.pairs}: {summary.genuine:,} genuine and {summary.impostor:,} impostor pairs")
+    out.print(f"{origin.model}, sha256 {origin.model_sha256[:16]}..., {origin.engine} engine")
     table = Table("figure", "value", "95 %", "protocol", box=None, pad_edge=False)
     face, zoo_result = result.insightface, result.omz
     if face:

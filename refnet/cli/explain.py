@@ -11,7 +11,7 @@ from refnet.audit.explain.occlusion import SQUARE_PX, STRIDE_PX
 from refnet.audit.explain.picture import require_matplotlib, write_picture
 from refnet.bulk.photographs import Photographs
 from refnet.bulk.prepared import aligned_crops
-from refnet.cli.console import out, print_json, printable, progress, say
+from refnet.cli.console import out, print_json, progress, say
 from refnet.cli.deciding import CalibrationOption, MetricOption, ThresholdOption, given_threshold, threshold_for
 from refnet.cli.embed import origin_of
 from refnet.cli.options import (
@@ -101,7 +101,7 @@ def explain(
         print_json(numbers)
     else:
         for line in _lines(explanation, limit):
-            out.print(line, markup=False, emoji=False)
+            out.print(line)
     integrated = explanation.integrated
     return 0 if integrated is None or integrated.complete else 1
 
@@ -140,7 +140,7 @@ def _only_face(network: Network, name: str, how: Photographs | None) -> Array:
     """The one face of an image, as the network takes it."""
     found = (aligned_crops if how is None else how)(network)(name)
     for note in found.notes:
-        say(printable(note))
+        say(note)
     if len(found.faces) != 1:
         raise InputError(f"{name} has {len(found.faces)} faces; expected one. Give --faces largest.")
     return found.faces[0].crop
@@ -175,9 +175,7 @@ def _lines(explanation: Explanation, threshold: float | None) -> list[str]:
         )
     if units := numbers["units"]:
         most = max(units, key=lambda unit: abs(unit["change"]))
-        lines.append(
-            f"units: of {len(units)}, leaving out {printable(most['name'])} changes most, {most['change']:+.4f}"
-        )
+        lines.append(f"units: of {len(units)}, leaving out {most['name']} changes most, {most['change']:+.4f}")
     for curve in numbers["robustness"] or ():
         reached = (
             f"{min(curve['similarities']):.4f} at the worst of {curve['amounts'][0]:g} to {curve['amounts'][-1]:g}"

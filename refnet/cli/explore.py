@@ -1,7 +1,6 @@
 """`refnet explore`: a face through every layer, on a page."""
 
 import os
-import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from refnet.bulk.photographs import Photographs
-from refnet.cli.console import print_data, say
+from refnet.cli.console import flush, print_data, say
 from refnet.cli.options import CacheFlag, EngineOption, MemoryOption, ThreadsOption, open_model
 from refnet.errors import RefnetError
 from refnet.faces.detect import DEFAULT_DETECTOR
@@ -72,7 +71,7 @@ def explore(
         explorer.similarity("first", "second")  # weights are packed now, not while someone waits for the page
         url = address(listener)
         print_data(url)
-        sys.stdout.flush()
+        flush()
         say("serving on this machine only; stop with Ctrl-C")
         if browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some browsers do not return

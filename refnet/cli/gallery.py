@@ -268,9 +268,7 @@ def _told(path: Path, merged: Merged, failed: Sequence[RefnetError]) -> int:
     again = f" ({merged.known} were there already)" if merged.known else ""
     say(f"{_count(merged.added, 'image')} added{again}; {_size(merged.gallery)} in {path}")
     for one, other in shared_embeddings(merged.gallery):
-        complain(
-            f"{printable(one[1])} of {printable(one[0])} has the same embedding as {printable(other[1])} of {printable(other[0])}"
-        )
+        complain(f"{one[1]} of {one[0]} has the same embedding as {other[1]} of {other[0]}")
     if failed:
         what = "read" if all(isinstance(error, InputError) for error in failed) else "used"
         complain(f"{_count(len(failed), 'image')} could not be {what}")

@@ -51,7 +51,7 @@ def inspect(
         out.print(table)
         out.print()
     for label, value in _summary(inspection):
-        out.print(f"{label:<14} {value}", markup=False)
+        out.print(f"{label:<14} {value}")
 
 
 def _print_plan(network: Network, threads: int | None, memory: Memory, *, json: bool) -> None:
@@ -61,7 +61,8 @@ def _print_plan(network: Network, threads: int | None, memory: Memory, *, json: 
 
     engine = fast.compile(network.graph, threads=threads, memory=memory, cache=True)
     if not json:
-        out.print(str(engine.plan), markup=False)
+        for line in str(engine.plan).splitlines():
+            out.print(line)
         return
     costs = engine.plan.costs
     layers = []

@@ -41,4 +41,4 @@ def threshold(
         return
     for name, it in CONVENTIONS.items():
         side = "at least" if it.larger_is_closer else "at most"
-        out.print(f"{name:<21} match if {side:<8} {values[name]:<10.6g} {it.formula}", markup=False)
+        out.print(f"{name:<21} match if {side:<8} {values[name]:<10.6g} {it.formula}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 from rich.table import Table
+from rich.text import Text
 
 from refnet import zoo
 from refnet.audit.compare import Comparison, Other, compare
@@ -63,7 +64,7 @@ def validate(
             out.print(_table(comparison))
             out.print()
         for line in report(comparison):
-            out.print(line, markup=False)
+            out.print(line)
     return 0 if comparison.agrees else 1
 
 
@@ -142,7 +143,7 @@ def _table(comparison: Comparison) -> Table:
         table.add_column(title, justify="right")
     table.add_column("")
     for row in comparison.tensors:
-        mark = {"agrees": "", "absent": "absent", "departs": "[bold red]departs[/]"}[row.verdict]
+        mark = Text("departs", "bold red") if row.verdict == "departs" else {"agrees": ""}.get(row.verdict, row.verdict)
         local = "-" if row.local is None else f"{row.local.relative_l2:.1e}"
         table.add_row(
             row.name, row.op, *_figures(row.theirs), *_figures(row.ours)[:2], local, f"{row.excess:.2f}", mark

@@ -154,10 +154,10 @@ def check_crops(pairs: PairSet, height: int, width: int) -> None:
         except InputError as error:
             failed.append(str(error))
     if failed:
-        more = f"\nand {len(failed) - MOST_NAMED:,} more" if len(failed) > MOST_NAMED else ""
+        more = f"; and {len(failed) - MOST_NAMED:,} more" if len(failed) > MOST_NAMED else ""
         raise InputError(
-            f"{len(failed):,} of {len(pairs.images):,} images of {pairs.name} cannot be used:\n"
-            + "\n".join(failed[:MOST_NAMED])
+            f"{len(failed):,} of {len(pairs.images):,} images of {pairs.name} cannot be used: "
+            + "; ".join(failed[:MOST_NAMED])
             + more
         )
 

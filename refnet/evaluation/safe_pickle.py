@@ -19,6 +19,7 @@ import numpy as np
 
 from refnet.errors import InputError
 from refnet.graph import Array
+from refnet.opening import read_bytes, reading
 
 _LIMIT_BYTES = 4 << 30
 ALLOWED = frozenset([
@@ -41,21 +42,15 @@ def read_safely(path: Path) -> Any:
     InputError
         If the file is missing, is no pickle, is cut short, or asks for anything else; nothing of it has run then.
     """
-    try:
-        if path.stat().st_size > _LIMIT_BYTES:
-            raise InputError(f"{path}: the file has more than {_LIMIT_BYTES >> 30} GB; no verification set has")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
-    try:
-        _look_through(content)
-        return _Unpickler(content).load()
-    except _RefusedError as error:
-        raise InputError(f"{path}: the pickle is refused: {error}") from None
-    except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a pickle, or damaged ({error!s:.120})") from None
-    except (OverflowError, MemoryError, RecursionError, UnicodeDecodeError):
-        raise InputError(f"{path}: the pickle is damaged: something in it is larger than the file") from None
+    with reading(path, InputError, "not a pickle, or damaged"):
+        content = read_bytes(path, _LIMIT_BYTES)
+        try:
+            _look_through(content)
+            return _Unpickler(content).load()
+        except _RefusedError as error:
+            raise InputError(f"{path}: the pickle is refused: {error}") from None
+        except (OverflowError, MemoryError, UnicodeDecodeError):
+            raise InputError(f"{path}: the pickle is damaged: something in it is larger than the file") from None
 
 
 class _RefusedError(Exception):

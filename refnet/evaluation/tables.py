@@ -8,12 +8,14 @@ another's.
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from refnet.errors import InputError
+from refnet.opening import read_text, reading
 
 MOST_NAMED = 5  # in a message; the others are counted
 LFW_SUFFIXES = (".jpg", ".png", ".jpeg", ".webp")
@@ -105,12 +107,8 @@ def read_csv(path: Path, images: Path) -> Table:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a table of pairs; it is no text") from None
+    with reading(path, InputError, "not a table of pairs; it is no text"):
+        return read_text(path, "utf-8-sig")
 
 
 def _is_number(field: str) -> bool:
@@ -152,10 +150,7 @@ def _found(path: Path, keys: Iterable[Key], places: Callable[[Key], list[Path]])
 
 
 def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than names can be
-        return False
+    return os.path.isfile(path)  # noqa: PTH113 - which raises for a name longer than names can be
 
 
 def _indexed(

@@ -12,7 +12,6 @@ with, and for no other; both are checked against the embeddings it is applied to
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +19,7 @@ from typing import Any, cast
 from refnet.errors import InputError, UsageError
 from refnet.faces.thresholds import CONVENTIONS, METRICS, Metric, Threshold
 from refnet.files import check_place, replacing
+from refnet.opening import read_bytes, reading
 from refnet.provenance import Provenance
 
 SCHEMA_VERSION = 1
@@ -75,14 +75,8 @@ def read_calibration(path: Path) -> Calibration:
         If the file is missing, is no calibration, is of another version, lacks a member or holds one that cannot be
         meant; the message names it.
     """
-    try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise InputError(f"{path}: not a calibration; it is larger than {LIMIT_BYTES:,} bytes")
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: not a calibration; expected one JSON object") from None
+    with reading(path, InputError, "not a calibration; expected one JSON object"):
+        found = json.loads(read_bytes(path, LIMIT_BYTES))
     if not isinstance(found, dict) or found.get("kind") != KIND:
         raise InputError(f'{path}: not a calibration; expected a JSON object with "kind": "{KIND}"')
     if found.get("schema_version") != SCHEMA_VERSION:
@@ -131,9 +125,7 @@ def _number(path: Path, found: dict[str, Any], name: str, low: float, high: floa
     """A member that is a number in a range."""
     value = found.get(name)
     if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (math.isfinite(value) and low <= value <= high)
+        isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high  # which NaN is not
     ):
         raise InputError(f"{path}: {name} is {value!r}; expected a number, {low:g} to {high:g}")
     return float(value)

@@ -18,6 +18,7 @@ from refnet.errors import InputError
 from refnet.faces.embedding_file import CSV_PROVENANCE, SCHEMA_VERSION, EmbeddingSet
 from refnet.graph import Array
 from refnet.npz import NpzFile
+from refnet.opening import exists, open_regular, open_text, reading, reason
 from refnet.provenance import Provenance, comparable
 
 Record = tuple[str, Any, Any]  # name, numbers, provenance
@@ -31,7 +32,7 @@ def is_embeddings(path: Path) -> bool:
 def split_record(text: str) -> tuple[Path, str | None]:
     """What ``FILE#NAME`` means: the file and the name of a record; a file whose own name holds ``#`` is itself."""
     head, mark, name = text.partition("#")
-    if mark and not Path(text).exists() and is_embeddings(Path(head)):
+    if mark and not exists(text) and is_embeddings(Path(head)):
         return Path(head), name
     return Path(text), None
 
@@ -54,9 +55,8 @@ def read_embeddings(path: Path, name: str | None = None) -> EmbeddingSet:
     """
     if not is_embeddings(path):
         raise InputError(f"{path}: the suffix is {path.suffix!r}; expected {', '.join(_READERS)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    found = _READERS[path.suffix.lower()](path)
+    with reading(path, InputError, "not a file of embeddings, or damaged"):
+        found = _READERS[path.suffix.lower()](path)
     bad = np.flatnonzero(~np.isfinite(found.embeddings).all(axis=1))
     if len(bad):
         raise InputError(f"{path}: the embedding of {found.names[bad[0]]!r} is not finite")
@@ -84,16 +84,14 @@ def _read_npz(path: Path) -> EmbeddingSet:
         raise InputError(
             f"{path}: it has {len(names)} names for {len(embeddings)} embeddings; expected as many, not none"
         )
-    try:
+    with reading(path, InputError, "the part 'provenance' is not JSON text"):
         said = json.loads(str(text))
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: the part 'provenance' is not JSON text") from None
     return EmbeddingSet(tuple(names.tolist()), embeddings, _provenance(path, said))
 
 
 def _read_csv(path: Path) -> EmbeddingSet:
     def records() -> Iterator[Record]:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with open_text(path, errors="surrogateescape") as file:
             rows = csv.reader(file)
             header = next(rows, [])
             columns = [i for i, column in enumerate(header) if re.fullmatch(r"e\d+", column)]
@@ -111,7 +109,7 @@ def _read_csv(path: Path) -> EmbeddingSet:
 
 def _read_jsonl(path: Path) -> EmbeddingSet:
     def records() -> Iterator[Record]:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
@@ -137,15 +135,17 @@ def _collected(path: Path, records: Iterator[Record]) -> EmbeddingSet:
         for name, numbers, said in records:
             if first is None:
                 first, seen = _provenance(path, said), said
-            elif said != seen and (reason := comparable(first, _provenance(path, said))):
-                raise InputError(f"{path}: its records cannot stand in one file: {reason}")
+            elif said != seen and (why := comparable(first, _provenance(path, said))):
+                raise InputError(f"{path}: its records cannot stand in one file: {why}")
             row = np.array([float(number) for number in numbers])
             if rows and len(row) != len(rows[0]):
                 raise InputError(f"{path}: the embedding of {name!r} has {len(row)} numbers; expected {len(rows[0])}")
             names.append(name)
             rows.append(row)
-    except (ValueError, TypeError, RecursionError, csv.Error) as error:
-        raise InputError(f"{path}: record {len(names) + 1} cannot be read ({error})") from None
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: record {len(names) + 1} cannot be read ({reason(error)})") from None
     if first is None or not rows[0].size:
         raise InputError(f"{path}: it holds no embeddings")
     return EmbeddingSet(tuple(names), np.stack(rows), first)

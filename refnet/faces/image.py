@@ -6,8 +6,11 @@ as its format can tell: a JPEG carries no checksum, so that a byte changed withi
 """
 
 import io
+import os
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,11 +21,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from refnet.errors import InputError
 from refnet.faces.pixels import rgb_of
 from refnet.graph import Array
+from refnet.opening import open_regular, reading
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 2**27  # 134 million, 400 MB as RGB: the largest sensors' photographs, and no bomb
 Source = Path | str | bytes | BinaryIO
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
 _opening = threading.Lock()  # warnings are silenced for the whole process, so one thread does it at a time
 _BEGINNINGS = (
     (b"<svg", "an SVG drawing; render it first"),
@@ -64,21 +67,18 @@ def open_picture(source: Source, name: str | None = None) -> Picture:
         If the file is missing, empty, no image, cut off, of a kind there is no rule for, or of more than `MAX_PIXELS`.
     """
     called = name or (str(source) if isinstance(source, (str, Path)) else "the image")
-    try:
-        with _opened(source) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InputError(_too_large(f"{width} x {height} pixels"))
-            notes = []
-            if (frames := getattr(image, "n_frames", 1)) > 1:
-                notes.append(f"{called}: the file holds {frames} frames; the first is taken")
-            return Picture(rgb_of(ImageOps.exif_transpose(image)), tuple(notes))
-    except InputError as error:
-        raise InputError(f"{called}: {error}") from None
-    except Image.DecompressionBombError:
-        raise InputError(f"{called}: {_too_large('more pixels than can be decoded safely')}") from None
-    except _DAMAGED as error:  # what Pillow raises for damaged files
-        raise InputError(f"{called}: damaged or unreadable ({error})") from None
+    with reading(called, InputError), _file(source) as file:
+        try:
+            with _opened(file) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise InputError(_too_large(f"{width} x {height} pixels"))
+                notes = []
+                if (frames := getattr(image, "n_frames", 1)) > 1:
+                    notes.append(f"{called}: the file holds {frames} frames; the first is taken")
+                return Picture(rgb_of(ImageOps.exif_transpose(image)), tuple(notes))
+        except Image.DecompressionBombError:
+            raise InputError(_too_large("more pixels than can be decoded safely")) from None
 
 
 def read_image(source: Source) -> Array:
@@ -86,17 +86,22 @@ def read_image(source: Source) -> Array:
     return open_picture(source).pixels
 
 
-def _opened(source: Source) -> Image.Image:
-    """The image with its header read; what is no image is refused."""
-    file: Path | BinaryIO
+@contextmanager
+def _file(source: Source) -> Iterator[BinaryIO]:
+    """What is decoded, open; a caller's file stays open."""
     if isinstance(source, (str, Path)):
-        file = Path(source)
-        if not file.exists():
-            raise InputError("no such file")
-        if file.is_dir():
-            raise InputError("it is a folder; expected an image file")
+        try:
+            opened = open_regular(source)
+        except IsADirectoryError:
+            raise InputError("it is a folder; expected an image file") from None
+        with opened:
+            yield opened
     else:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        yield io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _opened(file: BinaryIO) -> Image.Image:
+    """The image with its header read; what is no image is refused."""
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of bombs, where our own limit speaks, and of odd tags, which change no pixel
         try:
@@ -107,20 +112,16 @@ def _opened(source: Source) -> Image.Image:
             _ = getattr(image, "n_frames", 1)
             if image.format != "PNG":  # whose tags may lie behind the pixels, to be decoded without the lock
                 image.getexif()
-        except _DAMAGED:
+        except BaseException:
             image.close()
             raise
         return image
 
 
-def _beginning(file: Path | BinaryIO) -> str:
+def _beginning(file: BinaryIO) -> str:
     """What a file that is no image begins like, as the rest of a sentence."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            head = opened.read(512)
-    else:
-        file.seek(0)
-        head = file.read(512)
+    file.seek(0)
+    head = file.read(512)
     if not head:
         return ": the file is empty"
     if head[4:8] == b"ftyp":
@@ -167,10 +168,14 @@ def find_images(inputs: list[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for entry in inputs:
-        if not entry.exists():
+        if not os.path.lexists(entry):
             raise InputError(f"{entry}: no such file or folder")
-        if entry.is_dir():
-            found += sorted(path for path in entry.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        if os.path.isdir(entry):  # noqa: PTH112 - which may raise
+            found += sorted(
+                path
+                for path in entry.rglob("*")
+                if path.suffix.lower() in SUFFIXES and not os.path.isdir(path)  # noqa: PTH112
+            )
         else:
             found.append(entry)
     if not found:

@@ -25,6 +25,7 @@ from refnet.errors import InputError
 from refnet.faces.align import LANDMARKS
 from refnet.faces.face import Face
 from refnet.graph import Array
+from refnet.opening import read_text, reading
 
 COLUMNS = (
     "path",
@@ -46,21 +47,17 @@ def read_landmarks(path: Path) -> Sidecar:
         If the file is missing or of another form, or a face has landmarks in a mirrored order: they would be aligned
         upside down.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the landmarks cannot be read ({error})") from None
-    suffix = path.suffix.lower()
-    if suffix not in (".json", ".csv"):
-        raise InputError(f"{path}: landmarks are read from .json and .csv files")
-    entries = _of_json(path, text) if suffix == ".json" else _of_csv(path, text)
-    sidecar: Sidecar = {}
-    for name, points in entries:
-        place = photograph_key(path.parent / name)
-        sidecar.setdefault(place, []).append(Face(_checked(f"{path}: {name}", points)))
-    return sidecar
+    with reading(path, InputError, "the landmarks cannot be read"):
+        text = read_text(path, "utf-8-sig")
+        suffix = path.suffix.lower()
+        if suffix not in (".json", ".csv"):
+            raise InputError(f"{path}: landmarks are read from .json and .csv files")
+        entries = _of_json(path, text) if suffix == ".json" else _of_csv(path, text)
+        sidecar: Sidecar = {}
+        for name, points in entries:
+            place = photograph_key(path.parent / name)
+            sidecar.setdefault(place, []).append(Face(_checked(f"{path}: {name}", points)))
+        return sidecar
 
 
 def photograph_key(path: str | Path) -> str:

@@ -1,9 +1,11 @@
 """What lies under a model's name when it is not an ONNX model: nothing, a pointer, a web page, another format."""
 
+import os
 import re
 from pathlib import Path
 
 from refnet.errors import ModelError
+from refnet.opening import NotRegularError, open_regular, said_by_system
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 
@@ -30,19 +32,21 @@ def refuse_other_files(path: Path) -> None:
 
     A file that passes may still be none: this looks at its first bytes only.
     """
-    if not path.exists():
-        hint = "; it is a link to a file that is gone" if path.is_symlink() else ""
-        raise ModelError(f"there is no such file{hint}; check the path, or make a model with 'refnet models make'")
-    if path.is_dir():
-        raise ModelError("this is a folder; give the .onnx file in it")
-    if not path.is_file():
-        raise ModelError("this is not a regular file; copy the model to a file first")
     try:
-        with path.open("rb") as file:
-            start = file.read(1024)
+        with open_regular(path) as file:
+            start, size_bytes = file.read(1024), os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        hint = "; it is a link to a file that is gone" if os.path.islink(path) else ""  # noqa: PTH114 - which may raise
+        raise ModelError(
+            f"there is no such file{hint}; check the path, or make a model with 'refnet models make'"
+        ) from None
+    except IsADirectoryError:
+        raise ModelError("this is a folder; give the .onnx file in it") from None
+    except NotRegularError:
+        raise ModelError("this is not a regular file; copy the model to a file first") from None
     except OSError as error:
-        raise ModelError(f"the file cannot be read: {(error.strerror or str(error)).lower()}") from error
-    if found := disguise(start, path.stat().st_size):
+        raise ModelError(f"the file cannot be read: {said_by_system(error)}") from error
+    if found := disguise(start, size_bytes):
         raise ModelError(found)
 
 

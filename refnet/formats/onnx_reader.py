@@ -14,7 +14,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from refnet.errors import ModelError, RefnetError, UnsupportedModelError
+from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.disguises import refuse_other_files
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_attributes import file_node
@@ -27,11 +27,13 @@ from refnet.formats.onnx_tensors import Home, look_through
 from refnet.formats.statements import METADATA
 from refnet.formats.wire import Span, split
 from refnet.graph import Array, Constants, Graph, Node, Source, Stored
+from refnet.opening import open_regular, reading
 
 IR_VERSIONS = (3, 14)
 OPSETS = (7, 28)
 
 _NOT_TEXT = "the file is damaged: a name in it is not printable text; download or copy it again"
+_DAMAGED = "the file is damaged, or no model that refnet can read; download or copy it again"
 _LARGE_BYTES = 4096  # a page; smaller weights are as quick to parse as to skip
 
 
@@ -58,18 +60,15 @@ def read_model(path: Path) -> Graph:
         If it asks for something refnet does not implement.
     """
     path = Path(path)
-    try:
+    with reading(path, ModelError, _DAMAGED):
         refuse_other_files(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 skeleton, spans = split(data, _LARGE_BYTES)
-            return _graph(_parse(skeleton), spans, Home(file, path, Notes()), path)
-    except RefnetError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: {_NOT_TEXT}") from error
-    except OSError as error:
-        raise ModelError(f"{path}: the file cannot be read: {(error.strerror or str(error)).lower()}") from error
+            try:
+                return _graph(_parse(skeleton), spans, Home(file, path, Notes()), path)
+            except UnicodeDecodeError as error:
+                raise ModelError(_NOT_TEXT) from error
 
 
 def _parse(skeleton: bytes) -> onnx.ModelProto:

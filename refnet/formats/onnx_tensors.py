@@ -4,6 +4,7 @@ Source: onnx.proto, TensorProto. Does not cover strings, complex numbers, bfloat
 but bool.
 """
 
+import os
 from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from refnet.formats.onnx_forms import DATA_TYPES
 from refnet.formats.stored_tensor import Identity, StoredTensor, identity, read_numbers, refuse_not_finite, stays
 from refnet.formats.wire import Span
 from refnet.graph import Array, Stored
+from refnet.opening import open_regular, said_by_system
 
 DTYPES = {number: np.dtype(name) for name, number in DATA_TYPES.items()}
 
@@ -162,7 +164,7 @@ def _external(
     path = Path(location)
     if path.is_absolute() or ".." in path.parts or "\\" in location or "\0" in location:
         raise ModelError(f"{what} is external, in {location!r}; refnet reads only files in the model's folder")
-    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+    if not Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder)):
         raise ModelError(
             f"{what} is external, in {location!r}, a link that leads out of the model's folder; "
             "copy the file itself there"
@@ -178,7 +180,7 @@ def _external(
         ) from None
     _check_size(what, length, dtype, count)
     try:
-        with (folder / path).open("rb") as file:
+        with open_regular(folder / path) as file:
             available = file.seek(0, 2)
             if offset + length > available:
                 raise ModelError(
@@ -187,9 +189,8 @@ def _external(
                 )
             return read_numbers(file, offset, dtype, count), _Place(folder / path, identity(file), offset)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise ModelError(
-            f"{what} is external, in {location!r}, which cannot be read ({reason}); put that file beside the model"
+            f"{what} is external, in {location!r}, which cannot be read ({said_by_system(error)}); put that file beside the model"
         ) from error
 
 

@@ -7,7 +7,6 @@ files that its Model Optimizer writes.
 
 import math
 from collections.abc import Sequence
-from contextlib import closing
 from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from refnet.formats.notes import Notes
 from refnet.formats.openvino_xml import Layer, whole_numbers
 from refnet.formats.stored_tensor import StoredTensor, identity, read_numbers, refuse_not_finite, stays
 from refnet.graph import Array, Stored
+from refnet.opening import open_regular, said_by_system
 
 DTYPES = {
     name: np.dtype(dtype)
@@ -53,7 +53,7 @@ def read_constants(layers: Sequence[Layer], path: Path, notes: Notes) -> dict[in
     places = {layer.number: _place(layer) for layer in layers}
     _refuse_overlaps(layers, places)
     try:
-        with closing(path.open("rb")) as file:
+        with open_regular(path) as file:
             size_bytes = file.seek(0, 2)
             for layer in layers:
                 offset, length = places[layer.number]
@@ -64,9 +64,8 @@ def read_constants(layers: Sequence[Layer], path: Path, notes: Notes) -> dict[in
                     )
             return {layer.number: _read(layer, places[layer.number][0], file, path, notes) for layer in layers}
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise ModelError(
-            f"its weights are in {path.name}, which cannot be read ({reason}); put that file beside the .xml"
+            f"its weights are in {path.name}, which cannot be read ({said_by_system(error)}); put that file beside the .xml"
         ) from error
 
 

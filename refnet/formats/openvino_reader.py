@@ -7,11 +7,12 @@ where a port has none, its layer's name.
 Sources: OpenVINO's documentation of its intermediate representation and operation sets.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from refnet.errors import ModelError, RefnetError, UnsupportedModelError
+from refnet.errors import ModelError, UnsupportedModelError
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_node import FileNode
 from refnet.formats.onnx_reading import Reading
@@ -21,6 +22,7 @@ from refnet.formats.openvino_rules import VERSION, canonical
 from refnet.formats.openvino_xml import LARGEST_BYTES, Layer, Net, Port, parse
 from refnet.formats.statements import CONVERTED_BY, METADATA
 from refnet.graph import Constants, Graph, Node, Source, Tensor
+from refnet.opening import open_regular, reading
 
 Place = tuple[int, int]  # layer, output port
 
@@ -46,16 +48,12 @@ def read_openvino(path: Path) -> Graph:
     UnsupportedModelError
         If it asks for something refnet does not implement.
     """
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ModelError(
-                f"the file has {path.stat().st_size:,} bytes; refnet reads at most {LARGEST_BYTES:,} of XML"
-            )
-        return _graph(parse(path.read_bytes()), path)
-    except RefnetError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except OSError as error:
-        raise ModelError(f"{path}: the file cannot be read: {(error.strerror or str(error)).lower()}") from error
+    damaged = "the file is damaged, or no model that refnet can read; copy it again"
+    with reading(path, ModelError, damaged), open_regular(path) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        if size_bytes > LARGEST_BYTES:
+            raise ModelError(f"the file has {size_bytes:,} bytes; refnet reads at most {LARGEST_BYTES:,} of XML")
+        return _graph(parse(file.read()), path)
 
 
 def _graph(net: Net, path: Path) -> Graph:

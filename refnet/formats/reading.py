@@ -1,9 +1,11 @@
 """A model file of any format to a Graph: the format is seen in its first bytes, not in its name."""
 
+import os
 from pathlib import Path
 
 from refnet.errors import ModelError
 from refnet.graph import Graph
+from refnet.opening import exists, open_regular, reading
 
 _START_BYTES = 256
 
@@ -20,15 +22,16 @@ def read_model(path: Path) -> Graph:
         If it asks for something refnet does not implement.
     """
     path = Path(path)
-    if path.is_dir():
-        _refuse_folder(path)
+    if os.path.isdir(path):  # noqa: PTH112 - which may raise
+        with reading(path, ModelError):
+            _refuse_folder(path)
     if is_xml(path):
         from refnet.formats.openvino_reader import read_openvino
 
         return read_openvino(path)
-    if path.suffix == ".bin" and path.is_file():
+    if path.suffix == ".bin" and exists(path):
         beside = path.with_suffix(".xml")
-        there = f"give {beside}" if beside.is_file() else f"give its .xml; there is no {beside.name} beside it"
+        there = f"give {beside}" if exists(beside) else f"give its .xml; there is no {beside.name} beside it"
         raise ModelError(f"{path}: this may be the weights of an OpenVINO model; {there}")
     from refnet.formats.onnx_reader import read_model as read_onnx  # onnx takes a third of a second to import
 
@@ -37,10 +40,8 @@ def read_model(path: Path) -> Graph:
 
 def is_xml(path: Path) -> bool:
     """Whether a file begins as an OpenVINO .xml does."""
-    if not path.is_file():
-        return False  # opening a pipe would wait for its writer
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(_START_BYTES)
     except OSError:
         return False  # the reader says what is wrong

@@ -9,6 +9,7 @@ import numpy as np
 
 from refnet.errors import ModelError
 from refnet.graph import Array, Shape
+from refnet.opening import open_regular
 from refnet.ops.inference import SMALL
 
 Identity = tuple[int, int, int, int]
@@ -53,7 +54,7 @@ class StoredTensor:
             If the file has gone or has changed since: its numbers would be another network's.
         """
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 if identity(file) != self.identity:
                     raise ModelError(
                         f"{self.path}: the file has changed since the model was read; load the model again"

@@ -66,8 +66,9 @@ def resolve(model: str | None) -> Path:
     meant = model or os.environ.get("REFNET_MODEL") or DEFAULT_MODEL
     path = Path(meant)
     known = {name for card in cards() for name in card.names}
-    if path.exists() or meant not in known:
-        if not path.exists() and path.suffix == "" and path.name == meant:
+    there = os.path.lexists(path)  # a pipe or a link to itself is there, and its reader says what is wrong
+    if there or meant not in known:
+        if not there and path.suffix == "" and path.name == meant:
             raise UsageError(f"no file and no model is called {meant!r}; known models are {', '.join(sorted(known))}")
         return path
     card = find_card(meant)

@@ -16,6 +16,7 @@ import urllib3
 
 from refnet.errors import UsageError
 from refnet.formats.disguises import disguise
+from refnet.opening import read_text
 
 _BLOCK_BYTES = 1 << 16
 _START_BYTES = 1024
@@ -189,10 +190,10 @@ def _range(part: Path, url: str, have: int) -> dict[str, str]:
     """Headers that ask for the rest."""
     headers = {"Range": f"bytes={have}-"}
     try:
-        known = json.loads(_etag_path(part).read_text("utf-8"))
+        known = json.loads(read_text(_etag_path(part)))
         if known["url"] == url:
             headers["If-Range"] = str(known["etag"])
-    except (OSError, ValueError, KeyError, TypeError):  # nothing is known of this part
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # nothing is known of this part
         pass
     return headers
 

@@ -1,5 +1,6 @@
 """Which published file a file is: by its size, then by its digest, and by nothing else."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from refnet.errors import ModelError
 from refnet.files import digest
 from refnet.formats.disguises import disguise
+from refnet.opening import open_regular, reading
 from refnet.zoo.cards import Card, ModelFile, SyntheticFile, cards
 
 _START_BYTES = 1024
@@ -64,9 +66,8 @@ def matches(path: Path, file: ModelFile | SyntheticFile) -> bool:
 
 def departure(path: Path, files: Iterable[ModelFile]) -> str:
     """What is wrong with a file that is none of `files`, as the end of a sentence."""
-    with path.open("rb") as opened:
-        start = opened.read(_START_BYTES)
-    size_bytes = path.stat().st_size
+    with reading(path, ModelError), open_regular(path) as opened:
+        start, size_bytes = opened.read(_START_BYTES), os.fstat(opened.fileno()).st_size
     sizes = sorted({file.size_bytes for file in files})
     if size_bytes not in sizes:
         expected = f"it has {size_bytes:,} bytes; expected {' or '.join(f'{size:,}' for size in sizes)}"

@@ -45,16 +45,16 @@ def download(
             try:
                 came = _from_mirror(session, url, part, file, files, how, advance, tell)
             except (PassingError, MirrorError) as error:
-                refused.append(f"  {shown(url)}: {error}")
-                tell(refused[-1].strip())
+                refused.append(f"{shown(url)}: {error}")
+                tell(refused[-1])
                 continue
             _name(part, target)
             return Fetched(target, came, "downloaded")
     parts = [part.stat().st_size for part in target.parent.glob(f".{target.name}.*.part")]
     kept = f"{max(parts):,} bytes are kept for the next time. " if any(parts) else ""
-    reasons = "\n".join(refused) or "  its card names no mirror"
+    reasons = "; ".join(refused) or "its card names no mirror"
     raise ModelError(
-        f"{target.name} could not be fetched:\n{reasons}\n{kept}Give another address with --mirror or $REFNET_MIRRORS, or "
+        f"{target.name} could not be fetched: {reasons}. {kept}Give another address with --mirror or $REFNET_MIRRORS, or "
         f"get the file from {card.home} and `refnet models import FILE`."
     )
 

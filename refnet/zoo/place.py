@@ -5,6 +5,7 @@ from pathlib import Path
 
 from refnet.errors import ModelError
 from refnet.files import replacing
+from refnet.opening import open_regular
 from refnet.zoo.cards import ModelFile
 
 _BLOCK_BYTES = 1 << 20
@@ -21,7 +22,7 @@ def place(source: Path, target: Path, file: ModelFile) -> None:
         If `target` cannot be written.
     """
     digests = {name: hashlib.new(name) for name in file.digests}
-    with source.open("rb") as opened, replacing(target, durable=True) as written:
+    with open_regular(source) as opened, replacing(target, durable=True) as written:
         while block := opened.read(_BLOCK_BYTES):
             for digest in digests.values():
                 digest.update(block)

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from refnet.errors import InputError, UsageError
+from refnet.opening import read_text, reading
 from refnet.zoo.cards import Card, cards
 
 
@@ -39,10 +40,8 @@ def read_list(path: Path) -> tuple[str, ...]:
     InputError
         If the file cannot be read, or a quote is not closed; names the line.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the list {path} cannot be read: {error}") from error
+    with reading(f"the list {path}", InputError):
+        lines = read_text(path).splitlines()
     patterns = []
     for number, line in enumerate(lines, 1):
         try:

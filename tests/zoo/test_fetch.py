@@ -116,9 +116,9 @@ def test_when_nobody_gives_it_every_reason_is_told(server: Server, other: Server
     with pytest.raises(ModelError) as caught:
         get(tmp_path, how(server, other, retries=1))
     assert str(caught.value) == (
-        f"{NAME} could not be fetched:\n"
-        f"  {server.url}/{NAME}: it answers 500 (internal server error)\n"
-        f"  {other.url}/{NAME}: it answers 404 (not found)\n"
+        f"{NAME} could not be fetched: "
+        f"{server.url}/{NAME}: it answers 500 (internal server error); "
+        f"{other.url}/{NAME}: it answers 404 (not found). "
         "150,000 bytes are kept for the next time. Give another address with --mirror or $REFNET_MIRRORS, or get the "
         "file from https://example.org/small and `refnet models import FILE`."
     )

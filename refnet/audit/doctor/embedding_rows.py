@@ -6,6 +6,7 @@ two axes holds embeddings.
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ import numpy as np
 
 from refnet.errors import InputError
 from refnet.graph import Array
-from refnet.npz import read_array
+from refnet.npz import NpzFile, read_array
+from refnet.opening import open_regular, open_text, reading
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,8 @@ def read_rows(path: Path) -> EmbeddingRows:
     """
     if path.suffix.lower() not in _READERS:
         raise InputError(f"{path}: the suffix is {path.suffix!r}; expected {', '.join(_READERS)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
+    with reading(path, InputError, "not a file of embeddings, or damaged"):
         names, rows, provenances = _READERS[path.suffix.lower()](path)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        OSError,
-        EOFError,
-        RecursionError,
-        csv.Error,
-        NotImplementedError,
-    ) as error:
-        raise InputError(f"{path}: not a file of embeddings, or damaged ({error})") from None
     if not rows:
         raise InputError(f"{path}: it holds no embeddings")
     return EmbeddingRows(path, tuple(names), tuple(rows), tuple(provenances))
@@ -76,16 +65,13 @@ _Rows = tuple[list[str], list[Array], list[dict[str, str]]]
 
 
 def _npy(path: Path) -> _Rows:
-    with path.open("rb") as file:
-        return _of_matrix(read_array(file, path.stat().st_size), [], {})
+    with open_regular(path) as file:
+        return _of_matrix(read_array(file, os.fstat(file.fileno()).st_size), [], {})
 
 
 def _npz(path: Path) -> _Rows:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile and zlib raise errors of their own for damaged archives
-        raise ValueError(error) from None
+    with NpzFile(path, "a file of embeddings") as archive:
+        arrays = {name: archive.array(name) for name in archive.names}
     flat = [array for array in arrays.values() if array.ndim == 2 and array.dtype.kind == "f"]
     matrix = arrays.get("embeddings", flat[0] if len(flat) == 1 else None)
     if matrix is None:
@@ -103,7 +89,7 @@ def _of_matrix(matrix: Array, names: list[str], said: dict[str, str]) -> _Rows:
 
 
 def _csv(path: Path) -> _Rows:
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with open_text(path, errors="surrogateescape") as file:
         lines = csv.reader(file)
         header = next(lines, [])
         columns = [i for i, column in enumerate(header) if re.fullmatch(r"e\d+", column)]
@@ -122,7 +108,7 @@ def _csv(path: Path) -> _Rows:
 
 def _jsonl(path: Path) -> _Rows:
     names, rows, provenances = [], [], []
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for number, line in enumerate(filter(bytes.strip, file)):
             record = json.loads(line)
             if not isinstance(record, dict):

@@ -1,6 +1,7 @@
 """What `refnet doctor` is given to feed the network: pictures, an array, landmarks; from files."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from refnet.errors import InputError, UsageError
 from refnet.faces.image import read_crop
 from refnet.graph import Array
 from refnet.npz import read_array
+from refnet.opening import open_regular, read_text, reading
 from refnet.zoo.samples import SAMPLES, sample_crops
 
 POINTS = 5
@@ -58,19 +60,14 @@ def read_landmarks(path: Path, names: Sequence[str], count: int) -> Array:
     if path.suffix.lower() == ".npy":
         points = _array(path)
     else:
-        try:
-            said = json.loads(path.read_text("utf-8"))
+        with reading(path, InputError, "not landmarks; expected five pairs of numbers for each image"):
+            said = json.loads(read_text(path))
             if isinstance(said, dict):
-                said = [said[name] if name in said else said[Path(name).name] for name in names]
+                try:
+                    said = [said[name] if name in said else said[Path(name).name] for name in names]
+                except KeyError as error:
+                    raise InputError(f"{path}: it holds no landmarks for {error}") from None
             points = np.array(said, dtype=np.float64)
-        except OSError as error:
-            raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-        except KeyError as error:
-            raise InputError(f"{path}: it holds no landmarks for {error}") from None
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InputError(
-                f"{path}: not landmarks ({error}); expected five pairs of numbers for each image"
-            ) from None
     if points.shape == (POINTS, 2):
         points = points[np.newaxis]
     if points.shape != (count, POINTS, 2) or points.dtype.kind not in "fiu" or not np.isfinite(points).all():
@@ -80,10 +77,5 @@ def read_landmarks(path: Path, names: Sequence[str], count: int) -> Array:
 
 def _array(path: Path) -> Array:
     """The array of a ``.npy``."""
-    try:
-        with path.open("rb") as file:
-            return read_array(file, path.stat().st_size)
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not an array in .npy, or damaged ({error})") from None
+    with reading(path, InputError, "not an array in .npy, or damaged"), open_regular(path) as file:
+        return read_array(file, os.fstat(file.fileno()).st_size)

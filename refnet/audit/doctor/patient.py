@@ -4,6 +4,7 @@ A file that refnet refuses is still a patient: what can be said of it is said fr
 """
 
 import mmap
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from refnet.formats.onnx_reader import names
 from refnet.formats.wire import Span, split
 from refnet.graph import Graph
 from refnet.network import Network, load
+from refnet.opening import open_regular
 
 INLINE_BYTES = 4096  # weights up to a page stay in the skeleton
 
@@ -36,10 +38,12 @@ class Patient:
     """
 
     def __init__(self, path: Path):
-        if not path.is_file():
+        try:
+            with open_regular(path) as file:
+                self.size_bytes = os.fstat(file.fileno()).st_size
+        except OSError:
             _refuse(path)
         self.path = path
-        self.size_bytes = path.stat().st_size
 
     @cached_property
     def sha256(self) -> str:
@@ -72,10 +76,10 @@ class Patient:
         if self.disguise or self.path.suffix.lower() == ".xml":
             return None, {}
         try:
-            with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            with open_regular(self.path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 skeleton, spans = split(data, INLINE_BYTES)
             model = onnx.ModelProto.FromString(skeleton)
-        except (ModelError, DecodeError, OSError, ValueError):
+        except (ModelError, DecodeError, OSError, ValueError, MemoryError):
             return None, {}
         sound = model.HasField("graph") and all(isinstance(name, str) for name in names(model))
         return (model, dict(spans)) if sound else (None, {})

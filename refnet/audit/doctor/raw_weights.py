@@ -12,6 +12,7 @@ from refnet.audit.doctor.patient import Patient
 from refnet.formats.onnx_tensors import DTYPES
 from refnet.formats.stored_tensor import read_numbers
 from refnet.graph import Array
+from refnet.opening import open_regular
 
 
 def not_finite(patient: Patient) -> list[Finding] | Skipped:
@@ -30,7 +31,7 @@ def raw_weights(patient: Patient) -> Iterator[tuple[str, Array]]:
     """Every floating-point initializer in the file itself, flat, one at a time."""
     if patient.skeleton is None:
         return
-    with patient.path.open("rb") as file:
+    with open_regular(patient.path) as file:
         for i, tensor in enumerate(patient.skeleton.graph.initializer):
             dtype = DTYPES.get(tensor.data_type)
             if dtype is None or dtype.kind != "f" or tensor.data_location == onnx.TensorProto.EXTERNAL:

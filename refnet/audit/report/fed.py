@@ -88,5 +88,5 @@ def fed_images(
             labels.append(name if len(image.faces) == 1 else f"{name}#{number}")
         progress()
     if not crops:
-        raise InputError(f"none of {failed} images could be used:\n" + "\n".join(notes))
+        raise InputError(f"none of {failed} images could be used: " + "; ".join(notes))
     return Fed(np.stack(crops), tuple(labels), "pictures", tuple(notes))

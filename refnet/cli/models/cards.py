@@ -29,14 +29,14 @@ def list_models(*names: str, json: JsonFlag = False) -> None:
         print_json({"schema_version": 1, "models": listed})
         return
     for card, published_path, synthetic_paths in rows:
-        out.print(f"{card.name}: {card.title}; {card.licence}", markup=False)
+        out.print(f"{card.name}: {card.title}; {card.licence}")
         if card.refused:
-            out.print(f"  refused: {card.refused}", markup=False)
+            out.print(f"  refused: {card.refused}")
         lines = ([published_path] if published_path else []) + [
             f"{path} (synthetic weights)" for path in synthetic_paths
         ]
         for line in lines or ["not on this machine"]:
-            out.print(f"  {line}", markup=False)
+            out.print(f"  {line}")
 
 
 def info(name: str, /, *, json: JsonFlag = False) -> None:
@@ -52,7 +52,7 @@ def info(name: str, /, *, json: JsonFlag = False) -> None:
         print_json({"schema_version": 1, "card": card.to_json()})
         return
     for label, value in _lines(card):
-        out.print(f"{label:<12} {value}", markup=False)
+        out.print(f"{label:<12} {value}")
 
 
 def path(name: str, /) -> None:
@@ -64,7 +64,7 @@ def path(name: str, /) -> None:
         A card's name or alias, such as arcfaceresnet100-8.
     """
     zoo.find_card(name)
-    out.print(str(zoo.resolve(name)), markup=False)
+    out.print(str(zoo.resolve(name)))
 
 
 def _lines(card: Card) -> list[tuple[str, str]]:

@@ -33,7 +33,7 @@ def verify(*targets: str, json: JsonFlag = False) -> int:
     else:
         for row in rows:
             verdict = f"{row['model']} ({row['note']})" if row["right"] else row["problem"]
-            out.print(f"{row['path']}: {'right' if row['right'] else 'WRONG'}: {verdict}", markup=False)
+            out.print(f"{row['path']}: {'right' if row['right'] else 'WRONG'}: {verdict}")
     wrong = sum(not row["right"] for row in rows)
     if wrong:
         complain(f"{wrong} of {len(rows)} files are not what they should be")
@@ -80,7 +80,7 @@ def import_model(
     if json:
         print_json({"schema_version": 1, "model": found.card.name, "note": found.note, "path": str(target)})
     else:
-        out.print(str(target), markup=False)
+        out.print(str(target))
 
 
 def _verify(target: str) -> list[dict[str, str | bool | None]]:

@@ -102,7 +102,7 @@ def fetch_models(
         print_json({"schema_version": 1, "files": rows, "failed": list(failures)})
     elif progress == "text":
         for _, file in files:
-            out.print(str(file.path), markup=False)
+            out.print(str(file.path))
     if len(selected) > 1 and failures:
         complain(f"{len(failures)} of {len(selected)} models could not be fetched: {', '.join(failures)}")
     return max((error.exit_status for error in failures.values()), default=0)

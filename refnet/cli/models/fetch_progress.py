@@ -1,7 +1,6 @@
 """How a download is shown: bars on a terminal, or the lines of JSON that Open Model Zoo's downloader prints."""
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Self
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from refnet.cli.console import err
+from refnet.cli.console import err, flush, write
 from refnet.zoo.cards import Card
 
 _STEP_BYTES = 1 << 20  # between two lines
@@ -96,5 +95,5 @@ class Lines:
     def _emit(self, kind: str, **members: object) -> None:
         """Write a line."""
         with self._one_at_a_time:
-            sys.stdout.write(json.dumps({"$type": kind, **members}) + "\n")
-            sys.stdout.flush()
+            write(json.dumps({"$type": kind, **members}) + "\n")
+            flush()

@@ -65,7 +65,7 @@ def make(
     if json:
         print_json({"schema_version": 1, "path": str(target), "note": watermark.SENTENCE, "size_bytes": size, "sha256": digest, "card_sha256": expected, "seconds": seconds})  # fmt: skip
     else:
-        out.print(str(target), markup=False)
+        out.print(str(target))
     if expected not in (None, digest):
         complain(
             f"the card of {card.name} says sha256 {expected}: this machine computes other numbers than refnet's makers'"

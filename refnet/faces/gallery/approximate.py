@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from refnet.cache_folder import cache_folder, make_own_folder, open_own
-from refnet.errors import MissingExtraError, UsageError
+from refnet.errors import InputError, MissingExtraError, RefnetError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.gallery.entries import Gallery, as_float32
 from refnet.faces.gallery.exact import Candidate, best_identities, check_search
 from refnet.files import replacing, sweep
 from refnet.graph import Array
+from refnet.opening import reading
 
 _log = logging.getLogger(__name__)
 
@@ -95,9 +96,9 @@ def kept_index(gallery: Gallery, announce: Callable[[], None]) -> ApproximateInd
     digest.update(f"{gallery.embeddings.shape} {CONNECTIVITY} {EXPANSION_ADD} {_usearch().__version__}".encode())
     path = cache_folder("gallery-indexes") / f"{digest.hexdigest()}.usearch"
     try:
-        with open_own(path) as kept:
-            return ApproximateIndex(gallery, kept.read())
-    except (OSError, UsageError, ValueError) as error:
+        with reading(path, InputError), open_own(path) as kept:
+            return ApproximateIndex(gallery, _sound(kept.read()))
+    except RefnetError as error:
         _log.info("an index is built: %s", error)  # there is none, others can have written it, or it is damaged
     announce()
     index = ApproximateIndex(gallery)
@@ -105,10 +106,19 @@ def kept_index(gallery: Gallery, announce: Callable[[], None]) -> ApproximateInd
         make_own_folder(path.parent)
         sweep(path.parent)
         with replacing(path, private=True) as file:
-            file.write(index.save())
-    except (OSError, UsageError) as error:
+            content = index.save()
+            file.write(hashlib.sha256(content).digest() + content)
+    except (OSError, RefnetError) as error:
         _log.warning("the index is not kept, and every search builds it anew: %s", error)
     return index
+
+
+def _sound(content: bytes) -> bytes:
+    """What follows the digest that a file begins with, if it is the digest of that: usearch trusts what it loads."""
+    start = hashlib.sha256().digest_size
+    if hashlib.sha256(content[start:]).digest() != content[:start]:
+        raise InputError("its digest is wrong")
+    return content[start:]
 
 
 def _empty_index(dimension: int) -> Any:

@@ -17,6 +17,7 @@ disk and then takes its name; `locked` keeps two programs from writing one galle
 import fcntl
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from refnet.faces.gallery.labels import clean_label
 from refnet.files import replacing
 from refnet.graph import Array
 from refnet.npz import NpzFile, write_array
+from refnet.opening import open_regular, reading
 from refnet.provenance import Provenance
 
 SCHEMA_VERSION = 1
@@ -53,7 +55,7 @@ def locked(path: Path) -> Iterator[None]:
 
     The lock is the kernel's, on a file beside the gallery that stays there, and ends with the program that holds it.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     try:
         file = (path.parent / f".{path.name}.lock").open("a")
     except OSError as error:
@@ -66,8 +68,8 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def changing(path: Path) -> Iterator[Gallery]:
     """Be the only program that changes the gallery, and have it as it is now."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    with reading(path, InputError):
+        open_regular(path).close()  # no lock is left beside what is no gallery
     with locked(path):
         yield read_gallery(path)
 
@@ -81,7 +83,7 @@ def write_gallery(path: Path, gallery: Gallery) -> None:
         "names": _json_bytes(gallery.names),
     }
     with (
-        replacing(path.resolve(), durable=True) as file,
+        replacing(Path(os.path.realpath(path)), durable=True) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
     ):
         manifest = {
@@ -162,10 +164,8 @@ def _texts(path: Path, file: NpzFile, part: str) -> tuple[str, ...]:
 def _json(path: Path, file: NpzFile, part: str) -> Any:
     """What a part of JSON says."""
     found = file.array(part)
-    try:
+    with reading(path, InputError, f"the part {part!r} is not JSON. {MEND}"):
         return json.loads(found.tobytes())
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: the part {part!r} is not JSON. {MEND}") from None
 
 
 def _json_bytes(value: object) -> Array:

@@ -45,7 +45,8 @@ def make_own_folder(path: Path) -> None:
 def check_own_folder(path: Path) -> None:
     """Refuse a folder in which anyone but the user could put or replace a file.
 
-    It has to belong to the user and to be writable by nobody else. Every folder and symbolic link on the way to it has
+    It has to belong to the user and to be writable by nobody else; a group of which only the user is a member is nobody
+    else. Every folder and symbolic link on the way to it has
     to belong to the user or to root; a folder on the way may be writable by others only if it is sticky, as /tmp is.
 
     Raises
@@ -111,7 +112,25 @@ def _refuse(path: Path, status: os.stat_result, *, own: bool) -> None:
         raise UsageError(
             f"{path} belongs to another user (uid {status.st_uid}, and this process runs as uid {user}); {_ELSEWHERE}"
         )
-    if stat.S_ISLNK(status.st_mode) or not mode & (stat.S_IWGRP | stat.S_IWOTH):  # the mode of a link means nothing
+    others = stat.S_IWOTH if _is_private_group(status.st_gid, user) else stat.S_IWGRP | stat.S_IWOTH
+    if stat.S_ISLNK(status.st_mode) or not mode & others:  # the mode of a link means nothing
         return
     if own or not mode & stat.S_ISVTX:
         raise UsageError(f"{path} can be written by other users (mode {mode:04o}); chmod go-w {path}, or {_ELSEWHERE}")
+
+
+def _is_private_group(group: int, user: int) -> bool:
+    """Whether a group is one user's alone: their own, of their name, without other members; never root's.
+
+    Systems that give every user such a group make files with mode 0664.
+    """
+    if user == _ROOT:
+        return False
+    import grp
+    import pwd
+
+    try:
+        account, entry = pwd.getpwuid(user), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return account.pw_gid == group and entry.gr_name == account.pw_name and set(entry.gr_mem) <= {account.pw_name}

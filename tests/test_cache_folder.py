@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from refnet import UsageError
+from refnet import cache_folder as own
 from refnet.cache_folder import cache_folder, check_own_folder, make_own_folder, open_own
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners and modes of files")
@@ -66,7 +67,10 @@ def test_others_may_read(folder: Path) -> None:
 
 @pytest.mark.parametrize("place", ["file", ".", "..", "../.."])
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
-def test_what_others_can_write_to_is_refused(folder: Path, place: str, mode: int) -> None:
+def test_what_others_can_write_to_is_refused(
+    folder: Path, place: str, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "_is_private_group", lambda *_: False)
     fault = (folder / place).resolve()
     fault.chmod(mode)
     message = rf"{fault} can be written by other users \(mode {mode:04o}\); chmod go-w {fault}, or let REFNET_CACHE_DIR name a folder of your own$"
@@ -171,3 +175,28 @@ except UsageError as error:
             f"{folder}/roots belongs to another user (uid 0, and this process runs as uid {NOBODY}); "
             "let REFNET_CACHE_DIR name a folder of your own"
         )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such groups")
+@pytest.mark.parametrize(
+    ("user", "name", "members", "private"),
+    [
+        (1000, "ann", [], True),
+        (1000, "ann", ["ann"], True),
+        (1000, "ann", ["bea"], False),
+        (1000, "staff", [], False),
+        (1001, "ann", [], False),
+        (0, "root", [], False),
+    ],
+)
+def test_a_group_of_the_user_alone_is_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, user: int, name: str, members: list[str], private: bool
+) -> None:
+    import grp
+    import pwd
+    from types import SimpleNamespace
+
+    accounts = {1000: ("ann", 1000), 1001: ("bea", 1001), 0: ("root", 1000)}
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name=accounts[uid][0], pw_gid=accounts[uid][1]))
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: SimpleNamespace(gr_name=name, gr_mem=members))
+    assert own._is_private_group(1000, user) is private

@@ -6,6 +6,7 @@ stdout or stderr makes any of them 2.
 """
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError

@@ -168,6 +168,14 @@ MIXED = {
         ],
         {"weight": WEIGHT},
     ),
+    "a count of a part": (
+        [
+            node("Slice", ["x", "from", "to", "axes"], ["a"]),
+            node("Transpose", ["a"], ["b"], perm=[1, 0, 2, 3]),
+            node("Shape", ["b"], ["y"]),
+        ],
+        {"from": ints(0), "to": ints(12), "axes": ints(0)},
+    ),
     "a count among the outputs": ([node("Shape", ["x"], ["y"])], {}),
 }
 

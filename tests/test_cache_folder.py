@@ -198,5 +198,5 @@ def test_a_group_of_the_user_alone_is_nobody_else(
 
     accounts = {1000: ("ann", 1000), 1001: ("bea", 1001), 0: ("root", 1000)}
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name=accounts[uid][0], pw_gid=accounts[uid][1]))
-    monkeypatch.setattr(grp, "getgrgid", lambda gid: SimpleNamespace(gr_name=name, gr_mem=members))
+    monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_name=name, gr_mem=members))
     assert own._is_private_group(1000, user) is private

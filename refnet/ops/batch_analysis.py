@@ -1,8 +1,9 @@
 """Whether a graph keeps the images of a batch apart.
 
-Followed node by node from the inputs, whose axis 0 is the batch. Shapes are inferred for two batch sizes, primes that
-no extent of a network meets by accident: what is the same for both does not depend on the number of images, and what
-should grow with it must grow with it in both.
+Followed node by node from the inputs, whose axis 0 is the batch. Shapes are inferred for three batch sizes: two primes that
+no extent of a network meets by accident, and one image. What is the same for all does not depend on the number of images
+(bounds such as the smaller of that number and another change it at one end or the other), and what should grow with it must
+grow with it in all.
 """
 
 from collections.abc import Mapping
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from refnet.errors import ModelError
-from refnet.graph import Graph, Shape
+from refnet.graph import Graph, Node, Shape
 from refnet.ops import OPERATORS
 from refnet.ops.batch_axis import IMAGES, Tracked
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
 
-_SIZES = (IMAGES, 7907)  # primes
+_SIZES = (IMAGES, 7907, 1)
 
 
 @dataclass(frozen=True)
@@ -58,41 +59,33 @@ def batch_axes(graph: Graph, shapes: Mapping[str, Shape]) -> BatchAxes:
         return BatchAxes({}, apart=False)
     ranked = {tensor.name for tensor in graph.inputs if tensor.shape}
     try:
-        one, other = (
+        known = [
             infer(graph, {name: (size, *shape) if name in ranked else () for name, shape in shapes.items()})
             for size in _SIZES
-        )
+        ]
     except ModelError:
         return BatchAxes({}, apart=False)
-    tracked: dict[str, Tracked | None] = {name: Tracked(one[name]) for name in (*graph.constants, *shapes)}
-    tracked |= {name: Tracked(one[name], axis=0) for name in ranked}
+    tracked: dict[str, Tracked | None] = {name: Tracked(known[0][name]) for name in (*graph.constants, *shapes)}
+    tracked |= {name: Tracked(known[0][name], axis=0) for name in ranked}
     for node in graph.nodes:
-        tracked[node.output] = _of_node(
-            node.op, node.inputs, node.attributes, tracked, one[node.output], other[node.output]
-        )
+        tracked[node.output] = _of_node(node, tracked, [of_size[node.output] for of_size in known])
     axes = {name: found.axis for name, found in tracked.items() if found is not None and not found.counted}
     return BatchAxes(axes, all(axes.get(tensor.name, -1) in (0, None) for tensor in graph.outputs))
 
 
-def _of_node(
-    op: str,
-    names: tuple[str, ...],
-    attributes: Mapping[str, object],
-    tracked: Mapping[str, Tracked | None],
-    one: Known,
-    other: Known,
-) -> Tracked | None:
-    """What is known of a node's output; None where it mixes images."""
-    operator, inputs = OPERATORS[op], [tracked[name] if name else None for name in names]
-    if one.value is not None and other.value is not None:  # follows from shapes alone
-        return Tracked(one, counted=not np.array_equal(one.value, other.value))
-    if operator.reads_only_shapes or any(name and tracked[name] is None for name in names):
+def _of_node(node: Node, tracked: Mapping[str, Tracked | None], known: list[Known]) -> Tracked | None:
+    """What is known of a node's output, of which `known` says what follows from each size; None where it mixes images."""
+    operator, inputs = OPERATORS[node.op], [tracked[name] if name else None for name in node.inputs]
+    values, first = [found.value for found in known if found.value is not None], known[0]
+    if len(values) == len(known):  # follows from shapes alone
+        return Tracked(first, counted=not all(np.array_equal(value, values[0]) for value in values))
+    if operator.reads_only_shapes or any(name and tracked[name] is None for name in node.inputs):
         return None
     if all(given is None or given.fixed for given in inputs):
-        return Tracked(one)
-    axis = None if operator.batch_axis is None else operator.batch_axis(one, *inputs, **attributes)
+        return Tracked(first)
+    axis = None if operator.batch_axis is None else operator.batch_axis(first, *inputs, **node.attributes)
     grown = axis is not None and all(
-        known.shape == (*one.shape[:axis], size, *one.shape[axis + 1 :])
-        for known, size in zip((one, other), _SIZES, strict=True)
+        found.shape == (*first.shape[:axis], size, *first.shape[axis + 1 :])
+        for found, size in zip(known, _SIZES, strict=True)
     )
-    return Tracked(one, axis=axis) if grown else None
+    return Tracked(first, axis=axis) if grown else None

@@ -96,6 +96,24 @@ def test_a_scaling_that_float32_does_not_hold_in_full_is_not_folded(op, number, 
     assert (error <= 4 * 2.0**-24 * abs(exact) + 2.0**-149).all()
 
 
+def test_dead_channels_of_a_batch_normalisation_are_folded():
+    """Their products may underflow: at most 2**-149 |x| each."""
+    gamma = np.array([1, 1e-20, 1e-30, 1e-38, 1e-42, 0] * OC, np.float32)[:OC]
+    rest = {
+        "gamma": gamma,
+        "beta": np.ones(OC, np.float32),
+        "mean": np.ones(OC, np.float32),
+        "var": np.ones(OC, np.float32),
+    }
+    norm = Node("norm", "BatchNormalization", ("c", *rest), "y", {"epsilon": 1e-5})
+    graph = convolution(1, 1.0, norm, constants=rest.items())
+    engine = refnet.fast.compile(graph, threads=1)
+    assert not [cost.name for cost in engine.costs if cost.kernel.startswith("definition")]
+    given = np.full((1, IC, 6, 6), 1e4, np.float32)
+    exact = reference.run(graph, {"x": given})["y"]
+    assert (abs(engine.run({"x": given})["y"] - exact) <= 4 * 2.0**-24 * abs(exact) + 2.0**-149 * 1e4).all()
+
+
 def test_two_scalings_whose_product_leaves_the_range_are_not_merged():
     twice = [Node("a", "Mul", ("c", "n"), "m"), Node("b", "Mul", ("m", "n"), "y")]
     graph = convolution(1, 1.0, *twice, constants={"n": np.float32(1e-20)}.items())

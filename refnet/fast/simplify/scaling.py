@@ -7,7 +7,9 @@ OpenVINO convolution. Two in a row become one.
 
 A scaling moves into weights and kernels only where float32 holds it as well as it holds any number: every scale is 0 or
 between 2**-100 and 2**100 in magnitude, and no shift is above that. What is not, such as division by 1e-40, whose
-reciprocal is infinite in float32, is left to its definition; packing refuses a folded weight that overflows.
+reciprocal is infinite in float32, is left to its definition; packing refuses a folded weight that overflows. A batch
+normalisation may have smaller scales: training leaves dead channels a gamma of 1e-30 and less. Folded, they may
+underflow, which adds at most 2**-149 |x| a product to the error.
 """
 
 from collections.abc import Mapping
@@ -33,9 +35,11 @@ class Scaling:
 
     def fits(self) -> bool:
         """Whether float32 holds every number of it with full precision."""
-        scale = abs(self.scale)
-        moderate = (scale == 0) | ((scale >= _LEAST) & (scale <= _MOST))
-        return bool(moderate.all() and (abs(self.shift) <= _MOST).all())
+        return self.is_bounded() and bool(((self.scale == 0) | (abs(self.scale) >= _LEAST)).all())
+
+    def is_bounded(self) -> bool:
+        """Whether it has no number so large that a product with it may overflow."""
+        return bool((abs(self.scale) <= _MOST).all() and (abs(self.shift) <= _MOST).all())
 
 
 def collect_scalings(graph: Graph, known: Mapping[str, Known]) -> Graph:
@@ -50,7 +54,8 @@ def collect_scalings(graph: Graph, known: Mapping[str, Known]) -> Graph:
     draft, constant = Draft(graph), constant_names(graph)
     for node in graph.nodes:
         found = None if node.output in constant else _read(graph, node, known, constant)
-        if found is None or not found[1].fits():
+        dead_channels = node.op == "BatchNormalization" and found is not None and found[1].is_bounded()
+        if found is None or not (found[1].fits() or dead_channels):
             draft.nodes.append(node)
         else:
             x, scaling = found
@@ -70,7 +75,7 @@ def merge_scalings(graph: Graph) -> Graph:
             if x in begun and counted[x] == 1:
                 first_x, first = begun[x]
                 both = Scaling(first.scale * scaling.scale, first.shift * scaling.scale + scaling.shift)
-                if both.fits():
+                if both.fits() or (both.is_bounded() and not (first.fits() and scaling.fits())):
                     absorbed.add(x)
                     x, scaling = first_x, both
                     node = scaling_node(draft, node.name, x, node.output, scaling)
@@ -101,7 +106,7 @@ def scaling_of(graph: Graph, node: Node) -> Scaling | None:
     if scale is None or shift is None or mean is None or var is None or mean.any() or (var != 1).any():
         return None
     scaling = Scaling(scale, shift)
-    return scaling if scaling.fits() else None
+    return scaling if scaling.is_bounded() else None
 
 
 def _read(graph: Graph, node: Node, known: Mapping[str, Known], constant: frozenset[str]) -> tuple[str, Scaling] | None:

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--fuzz", nargs="+", type=Path, metavar="JSON", help="summaries of tools/fuzz_graphs.py")
     arguments = parser.parse_args()
     if arguments.fuzz:
-        found = {table["what"]: table for table in (json.loads(path.read_text()) for path in arguments.fuzz)}
+        found = _added([json.loads(path.read_text()) for path in arguments.fuzz])
         PAGE.write_text(replace_block(PAGE.read_text(), "fuzz", "\n".join(_fuzzed(found)), PAGE.name))
         return
     if arguments.job:
@@ -146,6 +146,26 @@ within a bound that is carried from node to node with the reference (`tests/fuzz
 by both engines. Networks run in other topological orders of their nodes, with inner tensors given out: the fast engine's
 bits must be those of the first order, and within the noise floor of the reference.
 """
+
+
+def _added(tables: list[Table]) -> dict[str, Table]:
+    """The summaries by what they are of; counts of several runs of one kind are added up."""
+    found: dict[str, Table] = {}
+    for table in tables:
+        first = found.setdefault(table["what"], table)
+        if first is table:
+            continue
+        if first["versions"] != table["versions"]:
+            raise SystemExit(f"summaries of {table['what']} were made with different versions")
+        for key in ("graphs", "compared", "undecided"):
+            first[key] += table[key]
+        for key in ("operators", "refused", "not_judged", "differences"):
+            first[key] = dict((Counter(first[key]) + Counter(table[key])).most_common())
+        first["networks"] |= table["networks"]
+        first["seed"] = (
+            f"{first['seed']}, {table['seed']}" if str(table["seed"]) not in str(first["seed"]) else first["seed"]
+        )
+    return found
 
 
 def _fuzzed(found: dict[str, Table]) -> Iterator[str]:

@@ -255,9 +255,7 @@ def _tables(folder: Path, rng: np.random.Generator) -> Iterator[Kind]:
     yield Kind("calibration .json", path.name, (path.read_bytes(),), read_calibration, 6)
     cards = Path(zoo.__file__).parent / "cards"
     texts = tuple(card.read_bytes() for card in sorted(cards.glob("*.toml"))[:3])
-    yield Kind(
-        "model card .toml", "card.toml", texts, lambda path: read_card(path.read_text("utf-8", "replace"), path.name), 6
-    )
+    yield Kind("model card .toml", "card.toml", texts, lambda path: read_card(path.read_text("utf-8", "replace")), 6)
     yield Kind("list of models", "models.lst", (b"# comment\narcfaceresnet100-8 # one\n'w600k_*'\n",), read_list, 2)
     yield Kind("model for doctor", "patient.onnx", ((folder / "inline.onnx").read_bytes(),), _patient, 4)
 

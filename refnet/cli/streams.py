@@ -30,9 +30,9 @@ def prepare() -> None:
             descriptor = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
-        if isinstance(
-            raw := sys.stdout.buffer, RawIOBase
-        ):  # PYTHONUNBUFFERED: half a line written would pass for a whole
+        if sys.stdout is sys.__stdout__ and isinstance(sys.stdout.buffer, RawIOBase):
+            # PYTHONUNBUFFERED: half a line that was written would pass for a whole one.
+            raw: RawIOBase = sys.stdout.buffer
             sys.stdout = TextIOWrapper(BufferedWriter(raw), sys.stdout.encoding, line_buffering=True)
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -107,12 +107,12 @@ class Card:
 @cache
 def cards() -> tuple[Card, ...]:
     """Every card, by name."""
-    return tuple(read_card(text, name) for name, text in _texts())
+    return tuple(read_card(text) for text in _texts())
 
 
-def read_card(text: str, name: str) -> Card:
-    """A card from the text of its file; ModelError, with the file's name, if it is none."""
-    with reading(name, ModelError, "not the card of a model, or damaged; install refnet again"):
+def read_card(text: str) -> Card:
+    """A card from the text of its file; ModelError if it is none."""
+    with reading("a model's card", ModelError, "damaged; install refnet again"):
         return _card(tomllib.loads(text))
 
 
@@ -129,10 +129,11 @@ def card_of(sha256: str) -> Card | None:
     return next((card for card in cards() if any(sha256 and file.sha256 == sha256 for file in card.files)), None)
 
 
-def _texts() -> list[tuple[str, str]]:
-    """The cards' files, by name: the name, and what is in it."""
+def _texts() -> list[str]:
+    """The cards' files, by name."""
     folder = resources.files("refnet.zoo") / "cards"
-    return sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    found = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return [text for _, text in found]
 
 
 def _card(table: dict[str, Any]) -> Card:

@@ -40,7 +40,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     InputError
         If the file cannot be read, or a quote is not closed; names the line.
     """
-    with reading(f"the list {path}", InputError):
+    with reading(f"the list {path}", InputError, "cannot be read"):
         lines = read_text(path).splitlines()
     patterns = []
     for number, line in enumerate(lines, 1):

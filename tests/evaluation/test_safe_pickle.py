@@ -183,5 +183,5 @@ def test_the_allowed_instructions_exist() -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"absent\.bin: cannot be read \(no such file or directory\)"):
+    with pytest.raises(InputError, match=r"absent\.bin: no such file"):
         read_safely(tmp_path / "absent.bin")

@@ -80,6 +80,6 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("refnet.formats.disguises.open_regular", refuse)
     with pytest.raises(ModelError, match="the file cannot be read: permission denied"):
         read_model(path)

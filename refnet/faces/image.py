@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from refnet.errors import InputError
+from refnet.faces.folders import SUFFIXES, images_in
 from refnet.faces.pixels import rgb_of
 from refnet.graph import Array
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 2**27  # 134 million, 400 MB as RGB: the largest sensors' photographs, and no bomb
 Source = Path | str | bytes | BinaryIO
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
@@ -170,7 +170,11 @@ def find_images(inputs: list[Path]) -> list[Path]:
         if not entry.exists():
             raise InputError(f"{entry}: no such file or folder")
         if entry.is_dir():
-            found += sorted(path for path in entry.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            try:
+                found += map(Path, images_in(str(entry)))
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise InputError(f"{entry}: the folder cannot be read: {reason}") from error
         else:
             found.append(entry)
     if not found:

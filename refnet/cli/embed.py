@@ -13,7 +13,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from refnet.bulk.cluster import Job, run_on_cluster
-from refnet.bulk.ledger import Ledger, Row, ledger_path, remove_ledger, rows_of
+from refnet.bulk.ledger import Ledger, Row, ledger_path, rows_of
 from refnet.bulk.outputs import check_output, json_line, name_of, write_rows
 from refnet.bulk.partitions import SIZE, DataSet, Outcome, Partition, compute_partition, partitions
 from refnet.bulk.photographs import Photographs
@@ -33,9 +33,9 @@ from refnet.cli.options import (
 )
 from refnet.errors import InputError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
-from refnet.files import replacing
+from refnet.files import check_place, replacing
 from refnet.network import Network
-from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
+from refnet.provenance import ALIGNED_CROPS, Provenance, provenance, sources_digest
 
 
 def embed(
@@ -90,6 +90,10 @@ def embed(
             raise UsageError(f"{name} is {number}; expected at least 1")
     if output is not None and output.suffix:
         check_output(output)
+    if failures is not None:
+        check_place(failures)
+        if output is not None and failures.resolve() in (output.resolve(), ledger_path(output).resolve()):
+            raise UsageError(f"--failures is {failures}, which this output needs itself; give another file")
     if cluster is not None and (output is None or output.suffix):
         raise UsageError(
             f"--cluster writes a folder of partitions; give -o FOLDER, a name without a suffix, not {output}"
@@ -101,17 +105,24 @@ def embed(
         say(photographs.how.pipeline(network).selection)
     origin = origin_of(network, photographs.how)
     work = Work(network, names, way(network), batch, workers or len(os.sched_getaffinity(0)))
+
+    def note(failed: Failures) -> None:
+        if failures is not None:
+            _write_failures(failures, failed)
+
     if output is None:
-        count, failed = _to_stdout(work, origin)
+        count, failed = _to_stdout(work, origin, note)
     elif not output.suffix:
-        job = Job(str(network.graph.source.path), engine, threads, memory, cache, way, origin, batch, work.workers)
-        count, failed = _to_data_set(work, job, output, cluster, partition_size, restart=restart)
+        job = Job(
+            str(network.graph.source.path), engine, threads, memory, cache, way, origin, sources_digest(), batch,
+            work.workers,
+        )  # fmt: skip
+        count, failed = _to_data_set(work, job, output, cluster, partition_size, note, restart=restart)
     else:
-        count, failed = _to_file(work, origin, output, restart=restart)
-    if failures is not None:
-        _write_failures(failures, failed)
+        count, failed = _to_file(work, origin, output, note, restart=restart)
     if len(failed) == count:
-        raise InputError(f"none of {count} images could be read; nothing was written")
+        kept = "nothing was written" if output is None or output.suffix else f"the partitions in {output} have no rows"
+        raise InputError(f"none of {count} images could be read; {kept}")
     if failed:
         complain(f"{len(failed)} of {count} images have no embedding")
         return 1
@@ -119,6 +130,7 @@ def embed(
 
 
 Failures = list[tuple[str, str]]  # image, reason
+Note = Callable[[Failures], None]  # writes the list of failures, before what could make it again is deleted
 
 
 @dataclass(frozen=True)
@@ -154,7 +166,7 @@ class Work:
             embed_images(self.network, names(), self.how, kept, batch=self.batch, workers=self.workers)
 
 
-def _to_stdout(work: Work, origin: Provenance) -> tuple[int, Failures]:
+def _to_stdout(work: Work, origin: Provenance, note: Note) -> tuple[int, Failures]:
     """JSON lines as they are computed; how many images there were, and those without an embedding."""
     count = 0
     failed: Failures = []
@@ -168,18 +180,18 @@ def _to_stdout(work: Work, origin: Provenance) -> tuple[int, Failures]:
                 sys.stdout.write(json_line(row, origin))
 
     work.run(keep)
+    note(failed)
     return count, failed
 
 
-def _to_file(work: Work, origin: Provenance, output: Path, *, restart: bool) -> tuple[int, Failures]:
+def _to_file(work: Work, origin: Provenance, output: Path, note: Note, *, restart: bool) -> tuple[int, Failures]:
     """Through the ledger to a file; how many images there were, and those without an embedding."""
-    if restart:
-        remove_ledger(ledger_path(output))
-    with Ledger(ledger_path(output), origin.to_json()) as ledger:
+    with Ledger(ledger_path(output), origin.to_json(), restart=restart) as ledger:
         work.run(ledger.add, lambda name: ledger.has(name, stamp_of(name)))
         images, faces, failed = ledger.images(), ledger.faces(), [*ledger.failures()]
         if faces:
             write_rows(output, ledger.rows, origin)
+        note(failed)
         ledger.remove()
     if faces:
         say(f"{faces} embeddings of {work.network.graph.outputs[0].shape[-1]} numbers in {output}")
@@ -187,12 +199,12 @@ def _to_file(work: Work, origin: Provenance, output: Path, *, restart: bool) -> 
 
 
 def _to_data_set(
-    work: Work, job: Job, folder: Path, cluster: str | None, size: int, *, restart: bool
+    work: Work, job: Job, folder: Path, cluster: str | None, size: int, note: Note, *, restart: bool
 ) -> tuple[int, Failures]:
     """Partition by partition, here or on a cluster; how many images there were, and those without an embedding."""
-    data_set, tally = DataSet(folder, job.origin, restart=restart), Tally()
+    tally = Tally()
     failed: Failures = []
-    with progress("embedding", None) as advance:
+    with DataSet(folder, job.origin, size, restart=restart) as data_set, progress("embedding", None) as advance:
 
         def count(images: int, faces: int, failures: Iterable[tuple[str, str]]) -> None:
             tally.faces += faces
@@ -215,15 +227,17 @@ def _to_data_set(
                     count(len(part.names), *found)
 
         if cluster is not None:
-            run_on_cluster(cluster, job, unfinished(), keep)
+            run_on_cluster(cluster, job, unfinished(), keep, say)
         else:
             for part in unfinished():
                 keep(
                     compute_partition(part, work.network, work.how, job.origin, batch=work.batch, workers=work.workers)
                 )
-    data_set.finish(tally.partitions)
+        data_set.finish(tally.partitions)
+        failed.sort()
+        note(failed)
     say(f"{tally.faces} embeddings in {tally.partitions} partitions in {folder}")
-    return tally.images, sorted(failed)
+    return tally.images, failed
 
 
 @dataclass

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from processor import processor
+
+from refnet.bench.machine import processor
 
 REFNET = """
 import os, sys, time

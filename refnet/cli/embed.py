@@ -92,7 +92,7 @@ def embed(
         check_output(output)
     if failures is not None:
         check_place(failures)
-        if output is not None and failures.resolve() in (output.resolve(), ledger_path(output).resolve()):
+        if output is not None and os.path.realpath(failures) in map(os.path.realpath, (output, ledger_path(output))):
             raise UsageError(f"--failures is {failures}, which this output needs itself; give another file")
     if cluster is not None and (output is None or output.suffix):
         raise UsageError(

@@ -16,6 +16,7 @@ disk and then takes its name; `locked` keeps two programs from writing one galle
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,13 +46,13 @@ def check_gallery_path(path: Path) -> None:
     """Refuse a path that no gallery can be written to, before any work is done for it."""
     if path.suffix.lower() != ".npz":
         raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected .npz")
-    files.check_place(path.resolve())
+    files.check_place(Path(os.path.realpath(path)))
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Be the only program that changes the gallery at `path`; waits for the one that does."""
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     with files.locked(path.parent / f".{path.name}.lock"):
         yield
 
@@ -74,7 +75,7 @@ def write_gallery(path: Path, gallery: Gallery) -> None:
         "names": _json_bytes(gallery.names),
     }
     with (
-        replacing(path.resolve(), durable=True) as file,
+        replacing(Path(os.path.realpath(path)), durable=True) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
     ):
         manifest = {

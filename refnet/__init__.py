@@ -11,6 +11,7 @@ from refnet.errors import (
 )
 from refnet.faces.similarity import similarity
 from refnet.network import Network, load
+from refnet.version import __version__ as __version__
 
 __all__ = [
     "InputError",
@@ -24,4 +25,3 @@ __all__ = [
     "load",
     "similarity",
 ]
-__version__ = "0.1.0"

@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their name, then renamed."""
 
+import fcntl
 import hashlib
 import os
 import re
@@ -8,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from refnet.errors import UsageError
 from refnet.opening import open_regular
@@ -137,11 +138,62 @@ _LOCAL_LOCKS = {"nolock", "nobrl", "localflock", "local_lock=flock", "local_lock
 
 
 def check_place(path: Path) -> None:
-    """Refuse a path that no file can take, before any work is done for it."""
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+    """Refuse a path that no file can take, before any work is done for it; a file is made beside it, and removed."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a folder; give a file name")
+        if not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(descriptor)
+        Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()} ({path.parent})") from error
+
+
+@contextmanager
+def locked(path: Path, *, busy: str = "") -> Iterator[None]:
+    """Hold a lock that one process has at a time; it ends with the process, however that ends.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file; made here, and removed at the end.
+    busy : str
+        What to say if another process has the lock. Without it, that process is waited for.
+
+    Raises
+    ------
+    UsageError
+        If another process has the lock (and `busy` is given), or the file cannot be written.
+    """
+    while True:
+        try:
+            file = path.open("a")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+            except BlockingIOError:
+                raise UsageError(busy) from None
+            except OSError as error:
+                raise UsageError(f"cannot lock {path}: {(error.strerror or str(error)).lower()}") from error
+            if not _still_named(file, path):
+                continue  # whoever had the lock has removed the file meanwhile
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _still_named(file: IO[str], path: Path) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def sha256(*paths: Path) -> str:

@@ -5,11 +5,15 @@ are the fields that say so (`comparable`). The engine and the versions are told 
 rounding, not what is computed.
 """
 
+import functools
+import hashlib
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from refnet.files import sha256
 from refnet.network import Network
+from refnet.version import __version__
 
 ALIGNED_CROPS = "aligned crops"  # a pipeline in which nothing happens to an image before the network sees it
 
@@ -45,10 +49,26 @@ def provenance(network: Network, pipeline: str = ALIGNED_CROPS) -> Provenance:
         model_note=network.synthetic or "",
         engine=network.engine,
         input=f"{network.contract.channels}, values {network.contract.values}",
-        refnet=version("refnet"),
+        refnet=__version__,
         numpy=version("numpy"),
         pipeline=pipeline,
     )
+
+
+@functools.cache
+def sources_digest() -> str:
+    """A digest of the package's code and model cards, which decide every number; taken once in a process."""
+    return digest_of(Path(__file__).parent)
+
+
+def digest_of(package: Path) -> str:
+    """A digest of the code and the model cards in a package's folder."""
+    digest = hashlib.sha256()
+    for source in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml")):
+        content = source.read_bytes()
+        digest.update(f"{source.relative_to(package).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def comparable(a: Provenance, b: Provenance) -> str | None:

@@ -1,11 +1,16 @@
 """Which embeddings can be compared."""
 
+import importlib.metadata
+import shutil
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import refnet
 from refnet.network import load
-from refnet.provenance import Provenance, comparable, provenance
+from refnet.provenance import Provenance, comparable, digest_of, provenance, sources_digest
 
 ONE = Provenance("m.onnx", "ab" * 32, "", "fast", "RGB, values 0..255", "1.0", "2.4")
 
@@ -39,3 +44,26 @@ def test_the_provenance_of_a_network_holds_its_pipeline(narrow_path):
     network = load(narrow_path, engine="reference")
     assert provenance(network).pipeline == "aligned crops"
     assert comparable(provenance(network), provenance(network, "yunet, largest face"))
+
+
+def test_the_version_is_that_of_the_code_that_runs(narrow_path, monkeypatch):
+    metadata = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.9" if name == "refnet" else metadata(name))
+    assert provenance(load(narrow_path, engine="reference")).refnet == refnet.__version__ != "9.9"
+
+
+def test_the_version_is_said_alike_where_the_package_is_built():
+    path = Path(refnet.__file__).parents[1] / "pyproject.toml"
+    if not path.exists():
+        pytest.skip("the package is installed without its sources")
+    assert tomllib.loads(path.read_text())["project"]["version"] == refnet.__version__
+
+
+@pytest.mark.parametrize("source", ["ops/conv.py", "faces/align.py", "version.py", "zoo/cards/arcfaceresnet100-8.toml"])
+def test_the_digest_of_the_sources_changes_with_each_that_decides_a_number(tmp_path, source):
+    package = tmp_path / "refnet"
+    shutil.copytree(Path(refnet.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    assert digest_of(package) == sources_digest()
+    with (package / source).open("a") as file:
+        file.write("\n")
+    assert digest_of(package) != sources_digest()

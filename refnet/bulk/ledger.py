@@ -4,13 +4,15 @@ A transaction is a batch of images: either all of them are in the ledger, or non
 moment, is taken up by the next one with the same settings; an image is done again only if its file has changed.
 Names are kept as the bytes the system has for them, since not every file name is text.
 
-One process at a time has a ledger open. When the output is written, the ledger is deleted.
+One process at a time has a ledger open, and holds the lock FILE.partial.lock. When the output is written, the ledger is
+deleted.
 """
 
 import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,9 +21,11 @@ import numpy as np
 
 from refnet.bulk.prepared import Prepared, Stamp
 from refnet.errors import UsageError
+from refnet.files import locked
 from refnet.graph import Array
 from refnet.opening import reason
 
+MARKS_TOGETHER = 1000  # images of earlier runs that are taken up in one transaction
 _TABLES = """
 CREATE TABLE settings (text TEXT NOT NULL);
 CREATE TABLE images (
@@ -60,6 +64,8 @@ class Ledger:
         Made if it is not there.
     settings : {name: value}
         All that the results depend on; a ledger of others is refused.
+    restart : bool
+        Delete the ledger that is there.
 
     Raises
     ------
@@ -67,9 +73,19 @@ class Ledger:
         If another process has it open, it was begun with other settings, it is no ledger, or it cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, object], *, restart: bool = False) -> None:
         self.path, self._open = path, True
-        text = json.dumps(settings, sort_keys=True)
+        self._marks: list[bytes] = []  # images of earlier runs that belong to this one, and are not yet marked so
+        with ExitStack() as held:
+            held.enter_context(locked(path.with_name(f"{path.name}.lock"), busy=_in_use(path)))
+            if restart:
+                remove_ledger(path)
+            self._begin(settings)
+            self._lock = held.pop_all()
+
+    def _begin(self, settings: Mapping[str, object]) -> None:
+        """Open the database, which is this process's alone, and begin a run."""
+        path, text = self.path, json.dumps(settings, sort_keys=True)
         try:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -87,7 +103,7 @@ class Ledger:
         except Exception as error:
             raise self._refusal(error) from error
         if begun != text:
-            self.close()
+            self._database.close()
             raise UsageError(
                 f"{path} was begun with other settings ({differing}); "
                 "finish it with the same, or begin anew with --restart"
@@ -106,11 +122,13 @@ class Ledger:
         """Leave it to a later run."""
         self._open = False
         self._database.close()
+        self._lock.close()
 
     def remove(self) -> None:
         """Delete it: its output is written."""
-        self.close()
+        self._database.close()
         remove_ledger(self.path)
+        self.close()
 
     def has(self, name: str, stamp: Stamp) -> bool:
         """Whether the image is done, and its file has not changed since; it then belongs to this run."""
@@ -119,7 +137,9 @@ class Ledger:
         if found is None or found[:2] != (stamp.size_bytes, stamp.changed_ns):
             return False
         if found[2] != self._run:
-            self._write([("UPDATE images SET run = ? WHERE name = ?", (self._run, key))])
+            self._marks.append(key)
+        if len(self._marks) >= MARKS_TOGETHER:
+            self._write(())
         return True
 
     def add(self, images: Iterable[tuple[Prepared, Array]]) -> None:
@@ -141,6 +161,7 @@ class Ledger:
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """Images of this run without a face, and why."""
+        self._settle()
         query = "SELECT name, reason FROM images WHERE run = ? AND reason <> '' ORDER BY name"
         try:
             for name, reason in self._database.execute(query, (self._run,)):
@@ -150,14 +171,17 @@ class Ledger:
 
     def images(self) -> int:
         """How many images this run has."""
+        self._settle()
         return self._one("SELECT count(*) FROM images WHERE run = ?", (self._run,))[0]
 
     def faces(self) -> int:
         """How many faces this run has."""
+        self._settle()
         return self._one("SELECT count(*) FROM faces JOIN images USING (name) WHERE run = ?", (self._run,))[0]
 
     def rows(self) -> Iterator[Row]:
         """The faces of this run, in the order of the names' bytes and of the faces; one at a time in memory."""
+        self._settle()
         query = """
             SELECT name, face, embedding, box, landmarks, score, (SELECT count(*) FROM faces f WHERE f.name = images.name)
             FROM images JOIN faces USING (name) WHERE run = ? ORDER BY name, face
@@ -179,23 +203,36 @@ class Ledger:
             raise self._refusal(error) from error
         return found
 
+    def _settle(self) -> None:
+        """Mark what is not yet marked, so that a question about this run has its whole answer."""
+        if self._marks:
+            self._write(())
+
     def _write(self, statements: Iterable[tuple[str, tuple[object, ...]]]) -> None:
+        """One transaction: the marks that wait, and the statements; a mark that a crash takes is made again."""
         try:
             self._database.execute("BEGIN")
+            marks = ((self._run, key) for key in self._marks)
+            self._database.executemany("UPDATE images SET run = ? WHERE name = ?", marks)
             for statement, values in statements:
                 self._database.execute(statement, values)
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._refusal(error) from error
+        self._marks.clear()
 
     def _refusal(self, error: Exception) -> UsageError:
         """What is wrong with the ledger, for the person."""
         said = str(error)
         if "locked" in said:
-            return UsageError(f"{self.path} is in use: another process is writing this output; wait for it")
+            return UsageError(_in_use(self.path))
         if isinstance(error, sqlite3.OperationalError):
             return UsageError(f"cannot write {self.path}: {said}; make room or choose another output, and run it again")
         return UsageError(f"{self.path} is damaged, or not refnet's ({reason(error)}); begin anew with --restart")
+
+
+def _in_use(path: Path) -> str:
+    return f"{path} is in use: another process is writing this output; wait for it"
 
 
 def rows_of(image: Prepared, embeddings: Array) -> Iterator[Row]:

@@ -70,16 +70,25 @@ def json_line(row: Row, provenance: Provenance) -> str:
         said["landmarks"] = row.landmarks.tolist()
     if row.score is not None:
         said["score"] = row.score
-    said |= {"norm": float(_norms([row])[0]), "embedding": row.embedding.tolist(), "provenance": provenance.to_json()}
+    said |= {
+        "norm": float(_norms(row.embedding[np.newaxis])[0]),
+        "embedding": row.embedding.tolist(),
+        "provenance": provenance.to_json(),
+    }
     return json.dumps(said) + "\n"
 
 
-def _norms(rows: Sequence[Row]) -> Array:
-    return EmbeddingSet((), np.array([row.embedding for row in rows], np.float32), _NOWHERE).norms
+def _matrix(rows: Sequence[Row], width: int) -> Array:
+    """The rows' embeddings, (len(rows), width) float32, however many they are."""
+    return np.array([row.embedding for row in rows], np.float32).reshape(len(rows), width)
 
 
-def _units(rows: Sequence[Row]) -> Array:
-    return EmbeddingSet((), np.array([row.embedding for row in rows], np.float32), _NOWHERE).unit_embeddings
+def _norms(embeddings: Array) -> Array:
+    return EmbeddingSet((), embeddings, _NOWHERE).norms
+
+
+def _units(embeddings: Array) -> Array:
+    return EmbeddingSet((), embeddings, _NOWHERE).unit_embeddings
 
 
 _NOWHERE = Provenance("", "", "", "", "", "", "")
@@ -107,9 +116,9 @@ def _write_npz(file: BinaryIO, rows: Rows, provenance: Provenance) -> None:
     arrays: dict[str, tuple[tuple[int, ...], str, Callable[[Sequence[Row]], Array]]] = {
         "names": ((count,), text, lambda some: np.array([name_of(row) for row in some], text)),
         "faces": ((count,), "<i4", lambda some: np.array([row.face for row in some], np.int32)),
-        "embeddings": ((count, width), "<f4", lambda some: np.stack([row.embedding for row in some])),
-        "unit_embeddings": ((count, width), "<f4", _units),
-        "norms": ((count,), "<f4", _norms),
+        "embeddings": ((count, width), "<f4", lambda some: _matrix(some, width)),
+        "unit_embeddings": ((count, width), "<f4", lambda some: _units(_matrix(some, width))),
+        "norms": ((count,), "<f4", lambda some: _norms(_matrix(some, width))),
         "boxes": ((count, 4), "<f4", lambda some: _or_nan((row.box for row in some), (4,))),
         "landmarks": ((count, 5, 2), "<f4", lambda some: _or_nan((row.landmarks for row in some), (5, 2))),
         "scores": ((count,), "<f4", lambda some: _or_nan((row.score for row in some), ())),
@@ -132,7 +141,7 @@ def _write_csv(file: BinaryIO, rows: Rows, provenance: Provenance) -> None:
     origin = [provenance.to_json()[column] for column in CSV_PROVENANCE]
     begun = False
     for some in _batches(rows):
-        for row, norm in zip(some, _norms(some).tolist(), strict=True):
+        for row, norm in zip(some, _norms(_matrix(some, len(some[0].embedding))).tolist(), strict=True):
             if not begun:
                 columns = [f"e{i}" for i in range(len(row.embedding))]
                 table.writerow(["name", "norm", *CSV_PROVENANCE, "face", "score", *_BOX, *_LANDMARKS, *columns])
@@ -174,12 +183,13 @@ def parquet_table(rows: Sequence[Row], provenance: Provenance, width: int) -> An
     def matrix(values: Array) -> Any:
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), pa.float32()), width)
 
+    embeddings = _matrix(rows, width)
     columns = {
         "name": pa.array([_as_text(name_of(row)) for row in rows], pa.string()),
         "face": pa.array([row.face for row in rows], pa.int32()),
-        "embedding": matrix(np.array([row.embedding for row in rows], np.float32)),
-        "unit_embedding": matrix(_units(rows)),
-        "norm": pa.array(_norms(rows), pa.float32()),
+        "embedding": matrix(embeddings),
+        "unit_embedding": matrix(_units(embeddings)),
+        "norm": pa.array(_norms(embeddings), pa.float32()),
         "box": lists((row.box for row in rows), 4),
         "landmarks": lists((row.landmarks for row in rows), 10),
         "score": pa.array([row.score for row in rows], pa.float32()),

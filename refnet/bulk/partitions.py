@@ -2,8 +2,11 @@
 
 Partition n holds the n-th thousand (or so) of the inputs, in their order; it is a function of those images, the model
 and the pipeline, and of nothing else: the same bytes from one process, from many machines, and after any interruption.
-The metadata of each file says where it comes from, a digest of the names and stamps of its images, and which of them
-have no embedding, so that a later run can tell a partition that is done from one that is not.
+The metadata of each file says where it comes from, of how many images a partition is made, a digest of the names and
+stamps of its images, and which of them have no embedding, so that a later run can tell a partition that is done from one
+that is not. Where none of its images has a face, a partition has no row.
+
+One process at a time writes into a folder, and holds the lock `.lock` in it.
 """
 
 import hashlib
@@ -11,36 +14,41 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from refnet.bulk.ledger import Row, rows_of
 from refnet.bulk.outputs import parquet_table, pyarrow
-from refnet.bulk.prepared import Preparation, stamp_of
+from refnet.bulk.prepared import Preparation, crop_size, stamp_of
 from refnet.bulk.run import Done, embed_images
 from refnet.errors import InputError, UsageError
-from refnet.files import replacing
+from refnet.files import locked, replacing
 from refnet.network import Network
 from refnet.opening import open_regular, reading
 from refnet.provenance import Provenance
 
 SIZE = 1024  # images
 _PATTERN = "part-*.parquet"
+_SIZE = "partition_size"
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One piece of the work."""
+    """One piece of the work: its place, its images, and how many images all pieces but the last have."""
 
     number: int
     names: tuple[str, ...]
+    size: int
 
     @property
     def file_name(self) -> str:
         """The file's name in the data set's folder."""
-        return f"part-{self.number:08d}.parquet"
+        return _file_name(self.number)
 
     def digest(self) -> str:
         """Of the names and stamps of its images."""
@@ -66,7 +74,7 @@ def partitions(names: Iterable[str], size: int = SIZE) -> Iterator[Partition]:
     """Cut names into partitions, as they come."""
     stream, number = iter(names), 0
     while some := tuple(islice(stream, size)):
-        yield Partition(number, some)
+        yield Partition(number, some, size)
         number += 1
 
 
@@ -85,48 +93,68 @@ def compute_partition(
 
     embed_images(network, partition.names, how, keep, batch=batch, workers=workers)
     rows.sort(key=lambda row: (os.fsencode(row.name), row.face))
-    width = network.graph.outputs[0].shape[-1]
-    table = parquet_table(rows, origin, width or (len(rows[0].embedding) if rows else 0))
-    said = {"inputs": digest, "failures": json.dumps(sorted(failures))}
+    table = parquet_table(rows, origin, len(rows[0].embedding) if rows else _width(network))
+    said = {"inputs": digest, "failures": json.dumps(sorted(failures)), _SIZE: str(partition.size)}
     table = table.replace_schema_metadata({**table.schema.metadata, **said})
     buffer = io.BytesIO()
     pyarrow("pyarrow.parquet").write_table(table, buffer, compression="zstd")
     return Outcome(partition.number, buffer.getvalue(), len(partition.names), len(rows), tuple(failures))
 
 
+def _width(network: Network) -> int:
+    """How many numbers an embedding has; where the model does not say, one is computed."""
+    blank = np.zeros((1, 3, *crop_size(network)), np.uint8)
+    return network.graph.outputs[0].shape[-1] or network(network.contract.prepare(blank)).shape[-1]
+
+
+def _file_name(number: int) -> str:
+    return f"part-{number:08d}.parquet"
+
+
 class DataSet:
-    """The folder of a data set.
+    """The folder of a data set, this process's alone until `close`.
 
     Parameters
     ----------
     folder : Path
         Made if it is not there; its parent must be.
     origin : Provenance
+    size : int
+        Images of a partition.
     restart : bool
         Delete the partitions that are there.
 
     Raises
     ------
     UsageError
-        If the folder cannot be made, or holds partitions of another model or pipeline.
+        If the folder cannot be made, another process is writing into it, or it holds partitions of another model,
+        pipeline or size.
     """
 
-    def __init__(self, folder: Path, origin: Provenance, *, restart: bool = False):
+    def __init__(self, folder: Path, origin: Provenance, size: int, *, restart: bool = False):
         self.folder = folder
-        self._origin = json.dumps(origin.to_json(), sort_keys=True)
+        self._settings = {**origin.to_json(), _SIZE: str(size)}
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from error
-        for path in folder.glob(_PATTERN) if restart else ():
-            path.unlink()
-        for path in sorted(folder.glob(_PATTERN))[:1]:
-            found = self._metadata(path)
-            if found is not None and self._difference(found):
-                raise UsageError(
-                    f"{folder} holds partitions of other settings ({self._difference(found)}); "
-                    "give another folder, or begin anew with --restart"
-                )
+        busy = f"{folder} is in use: another process is writing this data set; wait for it, or give another folder"
+        with ExitStack() as held:
+            held.enter_context(locked(folder / ".lock", busy=busy))
+            for path in folder.glob(_PATTERN) if restart else ():
+                path.unlink()
+            for path in sorted(folder.glob(_PATTERN)):
+                if (found := self._metadata(path)) is not None:
+                    self._refuse_difference(found)
+                    break
+            self._lock = held.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others write; what is there stays."""
+        self._lock.close()
 
     def done(self, partition: Partition) -> tuple[int, tuple[tuple[str, str], ...]] | None:
         """Faces and failures of a partition that is there, whole, and of these images; None if it is not."""
@@ -137,7 +165,7 @@ class DataSet:
 
     def keep(self, outcome: Outcome) -> None:
         """Write a partition's file; it is whole or not there."""
-        with replacing(self.folder / Partition(outcome.number, ()).file_name, durable=True) as file:
+        with replacing(self.folder / _file_name(outcome.number), durable=True) as file:
             file.write(outcome.content)
 
     def finish(self, count: int) -> None:
@@ -158,12 +186,24 @@ class DataSet:
                     json.loads(said["refnet"]),
                     [(name, why) for name, why in json.loads(said["failures"])],
                 )
-                return {"refnet": dict(origin), "inputs": said["inputs"], "failures": failures, "rows": read.num_rows}
+                found = {"refnet": dict(origin), "inputs": said["inputs"], "failures": failures, "rows": read.num_rows}
+                return {**found, _SIZE: said[_SIZE]} if _SIZE in said else found
         except InputError:
             return None
 
     def _difference(self, found: dict[str, Any]) -> str:
-        """The first setting in which a partition differs, or nothing."""
-        begun, now = found["refnet"], json.loads(self._origin)
-        differing = [key for key in sorted(now) if begun.get(key) != now[key]]
-        return f"{differing[0]} was {begun.get(differing[0])!r}, and is {now[differing[0]]!r}" if differing else ""
+        """The first setting in which a partition differs, or nothing; what an older refnet did not say, does not."""
+        begun = {_SIZE: found.get(_SIZE, self._settings[_SIZE]), **found["refnet"]}
+        differing = [key for key, value in sorted(self._settings.items()) if begun.get(key) != value]
+        return (
+            f"{differing[0]} was {begun.get(differing[0])!r}, and is {self._settings[differing[0]]!r}"
+            if differing
+            else ""
+        )
+
+    def _refuse_difference(self, found: dict[str, Any]) -> None:
+        if difference := self._difference(found):
+            raise UsageError(
+                f"{self.folder} holds partitions of other settings ({difference}); "
+                "give another folder, or begin anew with --restart"
+            )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refnet.errors import InputError, NoAnswerError
+from refnet.faces.folders import why_unlisted
 from refnet.faces.image import read_crop
 from refnet.graph import Array
 from refnet.network import Network
@@ -64,7 +65,7 @@ def prepare(name: str, how: Preparation) -> Prepared:
     try:
         found = how(name)
     except InputError as error:
-        return Prepared(name, stamp, (), str(error))
+        return Prepared(name, stamp, (), why_unlisted(name) or str(error))
     except NoAnswerError as error:  # of a detector
         return Prepared(name, stamp, (), f"{name}: {error}")
     return Prepared(name, stamp, found.faces, "", found.notes)

@@ -14,7 +14,7 @@ from refnet.faces.image import open_picture
 from refnet.faces.landmarks import read_landmarks
 from refnet.faces.picture import alignment_picture
 from refnet.faces.pipeline import MIN_EYES_PX, AlignedFace, Outcome, Pipeline, Policy, crops_of
-from refnet.files import replacing
+from refnet.files import check_place, replacing
 
 _FORMS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}  # those that keep every pixel
 
@@ -64,6 +64,8 @@ def align(
     for path in (output, picture):
         if path is not None and path.suffix.lower() not in _FORMS:
             raise UsageError(f"cannot write {path}: expected one of {', '.join(_FORMS)}, which keep every pixel")
+        if path is not None:
+            check_place(path)
     seen = open_picture(photo)
     for note in seen.notes:
         say(note)

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from refnet import range_check
 from refnet.bulk.cluster import Job, run_on_cluster
-from refnet.bulk.ledger import Ledger, Row, ledger_path, remove_ledger, rows_of
+from refnet.bulk.ledger import Ledger, Row, ledger_path, rows_of
 from refnet.bulk.outputs import check_output, json_line, name_of, write_rows
 from refnet.bulk.partitions import SIZE, DataSet, Outcome, Partition, compute_partition, partitions
 from refnet.bulk.photographs import Photographs
@@ -34,10 +34,10 @@ from refnet.cli.options import (
 )
 from refnet.errors import InputError, NoAnswerError, RefnetError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
-from refnet.files import replacing
+from refnet.files import check_place, replacing
 from refnet.network import Network
 from refnet.opening import NotRegularError, open_regular, said_by_system
-from refnet.provenance import ALIGNED_CROPS, Provenance, provenance
+from refnet.provenance import ALIGNED_CROPS, Provenance, provenance, sources_digest
 
 
 def embed(
@@ -92,6 +92,10 @@ def embed(
             raise UsageError(f"{name} is {number}; expected at least 1")
     if output is not None and output.suffix:
         check_output(output)
+    if failures is not None:
+        check_place(failures)
+        if output is not None and os.path.realpath(failures) in map(os.path.realpath, (output, ledger_path(output))):
+            raise UsageError(f"--failures is {failures}, which this output needs itself; give another file")
     if cluster is not None and (output is None or output.suffix):
         raise UsageError(
             f"--cluster writes a folder of partitions; give -o FOLDER, a name without a suffix, not {output}"
@@ -103,17 +107,24 @@ def embed(
         say(photographs.how.pipeline(network).selection)
     origin = origin_of(network, photographs.how)
     work = Work(network, names, way(network), batch, workers or len(os.sched_getaffinity(0)))
+
+    def note(failed: Failures) -> None:
+        if failures is not None:
+            _write_failures(failures, failed)
+
     if output is None:
-        count, failed = _to_stdout(work, origin)
+        count, failed = _to_stdout(work, origin, note)
     elif not output.suffix:
-        job = Job(str(network.graph.source.path), engine, threads, memory, cache, way, origin, batch, work.workers)
-        count, failed = _to_data_set(work, job, output, cluster, partition_size, restart=restart)
+        job = Job(
+            str(network.graph.source.path), engine, threads, memory, cache, way, origin, sources_digest(), batch,
+            work.workers,
+        )  # fmt: skip
+        count, failed = _to_data_set(work, job, output, cluster, partition_size, note, restart=restart)
     else:
-        count, failed = _to_file(work, origin, output, restart=restart)
-    if failures is not None:
-        _write_failures(failures, failed)
+        count, failed = _to_file(work, origin, output, note, restart=restart)
     if len(failed) == count:
-        raise none_left([failure(reason) for _, reason in failed])
+        kept = "nothing was written" if output is None or output.suffix else f"the partitions in {output} have no rows"
+        raise none_left([failure(reason) for _, reason in failed], kept)
     if failed:
         complain(f"{len(failed)} of {count} images have no embedding")
         return 1
@@ -122,6 +133,7 @@ def embed(
 
 _LONGEST_LINE = 1 << 16  # bytes; what is no list, such as /dev/zero, has no ends of lines
 Failures = list[tuple[str, str]]  # image, reason
+Note = Callable[[Failures], None]  # writes the list of failures, before what could make it again is deleted
 
 
 @dataclass(frozen=True)
@@ -157,7 +169,7 @@ class Work:
             embed_images(self.network, names(), self.how, kept, batch=self.batch, workers=self.workers)
 
 
-def _to_stdout(work: Work, origin: Provenance) -> tuple[int, Failures]:
+def _to_stdout(work: Work, origin: Provenance, note: Note) -> tuple[int, Failures]:
     """JSON lines as they are computed; how many images there were, and those without an embedding."""
     count = 0
     failed: Failures = []
@@ -171,18 +183,18 @@ def _to_stdout(work: Work, origin: Provenance) -> tuple[int, Failures]:
                 write(json_line(row, origin))
 
     work.run(keep)
+    note(failed)
     return count, failed
 
 
-def _to_file(work: Work, origin: Provenance, output: Path, *, restart: bool) -> tuple[int, Failures]:
+def _to_file(work: Work, origin: Provenance, output: Path, note: Note, *, restart: bool) -> tuple[int, Failures]:
     """Through the ledger to a file; how many images there were, and those without an embedding."""
-    if restart:
-        remove_ledger(ledger_path(output))
-    with Ledger(ledger_path(output), origin.to_json()) as ledger:
+    with Ledger(ledger_path(output), origin.to_json(), restart=restart) as ledger:
         work.run(ledger.add, lambda name: ledger.has(name, stamp_of(name)))
         images, faces, failed = ledger.images(), ledger.faces(), [*ledger.failures()]
         if faces:
             write_rows(output, ledger.rows, origin)
+        note(failed)
         ledger.remove()
     if faces:
         say(f"{faces} embeddings of {work.network.graph.outputs[0].shape[-1]} numbers in {output}")
@@ -190,12 +202,12 @@ def _to_file(work: Work, origin: Provenance, output: Path, *, restart: bool) -> 
 
 
 def _to_data_set(
-    work: Work, job: Job, folder: Path, cluster: str | None, size: int, *, restart: bool
+    work: Work, job: Job, folder: Path, cluster: str | None, size: int, note: Note, *, restart: bool
 ) -> tuple[int, Failures]:
     """Partition by partition, here or on a cluster; how many images there were, and those without an embedding."""
-    data_set, tally = DataSet(folder, job.origin, restart=restart), Tally()
+    tally = Tally()
     failed: Failures = []
-    with progress("embedding", None) as advance:
+    with DataSet(folder, job.origin, size, restart=restart) as data_set, progress("embedding", None) as advance:
 
         def count(images: int, faces: int, failures: Iterable[tuple[str, str]]) -> None:
             tally.faces += faces
@@ -218,15 +230,17 @@ def _to_data_set(
                     count(len(part.names), *found)
 
         if cluster is not None:
-            run_on_cluster(cluster, job, unfinished(), keep)
+            run_on_cluster(cluster, job, unfinished(), keep, say)
         else:
             for part in unfinished():
                 keep(
                     compute_partition(part, work.network, work.how, job.origin, batch=work.batch, workers=work.workers)
                 )
-    data_set.finish(tally.partitions)
+        data_set.finish(tally.partitions)
+        failed.sort()
+        note(failed)
     say(f"{tally.faces} embeddings in {tally.partitions} partitions in {folder}")
-    return tally.images, sorted(failed)
+    return tally.images, failed
 
 
 @dataclass
@@ -278,12 +292,12 @@ def failure(reason: str) -> RefnetError:
     return NoAnswerError(reason) if range_check.SAID in reason else InputError(reason)
 
 
-def none_left(failed: Sequence[RefnetError]) -> RefnetError:
+def none_left(failed: Sequence[RefnetError], kept: str = "nothing was written") -> RefnetError:
     """The error where no image has an embedding."""
     for error in failed:
         if isinstance(error, NoAnswerError):
-            return NoAnswerError(f"none of {len(failed)} images has an embedding; nothing was written")
-    return InputError(f"none of {len(failed)} images could be read; nothing was written")
+            return NoAnswerError(f"none of {len(failed)} images has an embedding; {kept}")
+    return InputError(f"none of {len(failed)} images could be read; {kept}")
 
 
 def embedding_set(rows: list[Row], origin: Provenance) -> EmbeddingSet:

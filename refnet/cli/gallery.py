@@ -111,6 +111,7 @@ def add(
         Images, folders of them, files of embeddings (.npz, .csv, .jsonl).
     """
     read_gallery(gallery)
+    check_gallery_path(gallery)
     found, failed = _labelled(
         sources,
         label,

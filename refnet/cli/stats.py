@@ -17,7 +17,7 @@ from refnet.cli.console import out, print_json, progress, say
 from refnet.cli.options import JsonFlag, ModelOption, open_model
 from refnet.errors import UsageError
 from refnet.faces.image import find_images, read_crop
-from refnet.files import replacing
+from refnet.files import check_place, replacing
 from refnet.graph import Array
 from refnet.network import Network
 from refnet.provenance import provenance
@@ -49,6 +49,8 @@ def stats(
     """
     if output is not None and output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"cannot write {output}: the suffix is {output.suffix!r}; expected {' or '.join(SUFFIXES)}")
+    if output is not None:
+        check_place(output)
     network = open_model(model)
     paths = find_images(images)
     with progress("describing", len(paths)) as advance:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from refnet.formats.openvino_writer import Precision, write_openvino
 from refnet.formats.reading import read_model
 from refnet.formats.statements import CONVERTED_BY, CONVERTED_FROM, CONVERTED_FROM_SHA256
 from refnet.graph import Graph
+from refnet.version import __version__
 
 SCHEMA_VERSION = 1
 DEFAULT_OPSET = 17
@@ -101,7 +101,7 @@ def convert(
         if synthetic:
             statements[watermark.STATEMENT] = synthetic
         statements[CONVERTED_FROM], statements[CONVERTED_FROM_SHA256] = _printable(source.name), digest
-        statements[CONVERTED_BY] = f"refnet {version('refnet')}"
+        statements[CONVERTED_BY] = f"refnet {__version__}"
         notes += _write(graph, output, form, statements, precision, opset, spatial, like_original=like_original)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{source}: {error}") from error

@@ -19,11 +19,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from refnet.errors import InputError
+from refnet.faces.folders import SUFFIXES, images_in
 from refnet.faces.pixels import rgb_of
 from refnet.graph import Array
 from refnet.opening import open_regular, reading
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 2**27  # 134 million, 400 MB as RGB: the largest sensors' photographs, and no bomb
 Source = Path | str | bytes | BinaryIO
 _opening = threading.Lock()  # warnings are silenced for the whole process, so one thread does it at a time
@@ -171,11 +171,11 @@ def find_images(inputs: list[Path]) -> list[Path]:
         if not os.path.lexists(entry):
             raise InputError(f"{entry}: no such file or folder")
         if os.path.isdir(entry):  # noqa: PTH112 - which may raise
-            found += sorted(
-                path
-                for path in entry.rglob("*")
-                if path.suffix.lower() in SUFFIXES and not os.path.isdir(path)  # noqa: PTH112
-            )
+            try:
+                found += map(Path, images_in(str(entry)))
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise InputError(f"{entry}: the folder cannot be read: {reason}") from error
         else:
             found.append(entry)
     if not found:

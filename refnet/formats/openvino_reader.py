@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from refnet.errors import ModelError, UnsupportedModelError
+from refnet.files import sha256
 from refnet.formats.notes import Notes
 from refnet.formats.onnx_node import FileNode
 from refnet.formats.onnx_reading import Reading
@@ -20,7 +21,7 @@ from refnet.formats.onnx_structure import topological_order
 from refnet.formats.openvino_constants import read_constants
 from refnet.formats.openvino_rules import VERSION, canonical
 from refnet.formats.openvino_xml import LARGEST_BYTES, Layer, Net, Port, parse
-from refnet.formats.statements import CONVERTED_BY, METADATA
+from refnet.formats.statements import CONVERTED_BY, METADATA, WEIGHTS_SHA256
 from refnet.graph import Constants, Graph, Node, Source, Tensor
 from refnet.opening import open_regular, reading
 
@@ -61,6 +62,8 @@ def _graph(net: Net, path: Path) -> Graph:
     notes, weights = Notes(), path.with_suffix(".bin")
     held = [layer for layer in net.layers if layer.type == "Const"]
     names = _tensor_names(net)
+    if held:
+        _refuse_other_weights(_value(net.about, WEIGHTS_SHA256.replace(".", "/")), weights)
     constants = Constants(
         {
             names[number, _only_output(layer).number]: entry
@@ -92,6 +95,15 @@ def _graph(net: Net, path: Path) -> Graph:
             metadata=_statements(net.about),
         ),
     )
+
+
+def _refuse_other_weights(said: str, weights: Path) -> None:
+    """Refuse a .bin that is not the one the .xml was written with, where it says which one that was."""
+    if said and weights.is_file() and (found := sha256(weights)) != said:
+        raise ModelError(
+            f"it was written with weights of the SHA-256 {said[:12]}..., and {weights.name} has {found[:12]}...: the two "
+            "files do not belong together, or one is damaged; copy or convert both again"
+        )
 
 
 def _tensor_names(net: Net) -> dict[Place, str]:

@@ -1,10 +1,12 @@
 """Graph to OpenVINO model: .xml and .bin, version 11, folded as the Model Optimizer folds (`openvino_folding`).
 
-The layout is the Model Optimizer's: a constant's layer just before the one that reads it, constants in the .bin in the
+The .xml says the digest of its .bin, so that a reader can tell files that do not belong together. The layout is the Model
+Optimizer's: a constant's layer just before the one that reads it, constants in the .bin in the
 order of their layers with nothing between, ports numbered inputs first. Source: OpenVINO's documentation of its
 intermediate representation, and the files that its converter writes.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -14,9 +16,9 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from refnet.errors import UsageError
-from refnet.files import replacing
+from refnet.formats.openvino_files import replacing_both
 from refnet.formats.openvino_folding import Folded, Held, Layer, fold
-from refnet.formats.statements import METADATA
+from refnet.formats.statements import METADATA, WEIGHTS_SHA256
 from refnet.graph import Array, Graph
 
 Precision = Literal["fp32", "fp16"]
@@ -49,11 +51,10 @@ def write_openvino(
         If a node has no counterpart in OpenVINO that refnet writes.
     """
     folded = fold(graph)
-    with replacing(path) as xml, replacing(path.with_suffix(".bin")) as weights:
+    with replacing_both(path) as (xml, weights):
         root = _Writing(graph, folded, weights, half=precision == "fp16").net(statements or {})
         ElementTree.indent(root, "\t")
         xml.write(b'<?xml version="1.0"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n")
-        path.unlink(missing_ok=True)  # the old one must not be beside new weights, not even for a moment
 
 
 class _Writing:
@@ -65,6 +66,7 @@ class _Writing:
         self.weights = weights
         self.half = half
         self.offset = 0
+        self.digest = hashlib.sha256()  # of the weights so far
         self.layers = Element("layers")
         self.made: dict[str, tuple[Place, str, Extents]] = {}  # where a tensor comes from, its precision and shape
         self.edges: list[tuple[Place, Place]] = []
@@ -82,7 +84,7 @@ class _Writing:
         keys = ("from-layer", "from-port", "to-layer", "to-port")
         for start, end in sorted(self.edges):
             SubElement(edges, "edge", dict(zip(keys, map(str, (*start, *end)), strict=True)))
-        root.append(_about(self.graph, statements))
+        root.append(_about(self.graph, {**statements, WEIGHTS_SHA256: self.digest.hexdigest()}))
         return root
 
     def _parameter(self) -> None:
@@ -115,9 +117,9 @@ class _Writing:
             "offset": str(self.offset),
             "size": str(kept.nbytes),
         }
-        self.weights.write(
-            np.ascontiguousarray(kept, dtype=kept.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
-        )
+        numbers = np.ascontiguousarray(kept, dtype=kept.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+        self.weights.write(numbers)
+        self.digest.update(numbers)
         self.offset += kept.nbytes
         if not half:
             self._element(held.name, "Const", said, [], key, precision, held.shape, names)

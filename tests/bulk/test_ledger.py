@@ -103,6 +103,87 @@ def test_a_second_process_is_refused_while_the_first_works(path: Path) -> None:
     assert "is in use: another process is writing this output" in done.stdout
 
 
+RACE = """
+import os, sys, time
+from pathlib import Path
+from refnet.bulk.ledger import Ledger
+from refnet.errors import UsageError
+rounds, processes = 30, int(sys.argv[2])
+for n in range(rounds):
+    path, start = Path(sys.argv[1]) / f"{n}.npz.partial", time.time() + 0.03
+    children = []
+    for _ in range(processes):
+        child = os.fork()
+        if not child:
+            time.sleep(max(0, start - time.time()))
+            try:
+                with Ledger(path, {}):
+                    time.sleep(0.1)
+            except UsageError as error:
+                os._exit(2 if "is in use: another process is writing this output" in str(error) else 3)
+            os._exit(0)
+        children.append(child)
+    print(*sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_of_processes_that_begin_at_once_one_goes_on_and_nothing_is_left(tmp_path: Path, processes: int) -> None:
+    command = [sys.executable, "-c", RACE, str(tmp_path), str(processes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rounds = [[int(status) for status in line.split()] for line in done.stdout.splitlines()]
+    assert len(rounds) == 30
+    assert all(statuses[0] == 0 and set(statuses) <= {0, 2} for statuses in rounds)
+    assert sum(statuses.count(2) for statuses in rounds) > 15 * (processes - 1)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_restart_leaves_the_ledger_of_a_process_that_works(path: Path) -> None:
+    code = f"""
+        from pathlib import Path
+        from refnet.bulk.ledger import Ledger
+        from refnet.errors import UsageError
+        try:
+            Ledger(Path({str(path)!r}), {SETTINGS!r}, restart=True)
+        except UsageError as error:
+            print(error)
+    """
+    with Ledger(path, SETTINGS) as ledger:
+        ledger.add([image("a")])
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+        assert "is in use" in done.stdout
+        assert path.exists()
+    with Ledger(path, SETTINGS, restart=True) as ledger:
+        assert not ledger.has("a", STAMP)
+
+
+def test_what_is_done_is_taken_up_a_thousand_images_a_transaction(path: Path) -> None:
+    names = [f"{n}" for n in range(5500)]
+    with Ledger(path, SETTINGS) as ledger:
+        ledger.add([image(name) for name in names])
+    with Ledger(path, SETTINGS) as ledger:
+        statements: list[str] = []
+        ledger._database.set_trace_callback(statements.append)
+        assert all(ledger.has(name, STAMP) for name in names)
+        assert statements.count("COMMIT") == 5
+        ledger.add([image("new")])
+        assert statements.count("COMMIT") == 6
+        assert (ledger.images(), ledger.faces()) == (5501, 5501)
+        assert all(ledger.has(name, STAMP) for name in names[:50])
+        assert statements.count("COMMIT") == 6
+
+
+@pytest.mark.parametrize("question", ["images", "faces", "rows", "failures"])
+def test_a_question_about_a_run_counts_what_was_taken_up_last(path: Path, question: str) -> None:
+    with Ledger(path, SETTINGS) as ledger:
+        ledger.add([image("a"), image("b", 0, reason="no face")])
+    with Ledger(path, SETTINGS) as ledger:
+        assert ledger.has("a", STAMP)
+        assert ledger.has("b", STAMP)
+        answer = getattr(ledger, question)()
+        assert (answer if isinstance(answer, int) else len([*answer])) == (2 if question == "images" else 1)
+
+
 def test_what_was_added_survives_a_kill(path: Path) -> None:
     code = f"""
         import os, signal
@@ -134,7 +215,7 @@ def test_a_file_that_is_no_ledger_is_refused(path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot write .*unable to open database file"):
+    with pytest.raises(UsageError, match=r"cannot write .*no such file or directory"):
         Ledger(tmp_path / "absent" / "out.partial", SETTINGS)
 
 

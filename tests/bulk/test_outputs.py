@@ -11,7 +11,7 @@ import pytest
 
 from refnet.bulk import outputs
 from refnet.bulk.ledger import Row
-from refnet.bulk.outputs import check_output, name_of, write_rows
+from refnet.bulk.outputs import check_output, name_of, parquet_table, write_rows
 from refnet.errors import MissingExtraError, UsageError
 from refnet.faces.embedding_reader import read_embeddings
 from refnet.provenance import Provenance
@@ -103,6 +103,12 @@ def test_parquet_has_a_row_a_face_and_its_provenance(tmp_path: Path) -> None:
     assert EXPECTED[1].landmarks is not None
     assert table["landmarks"].to_pylist()[1] == EXPECTED[1].landmarks.reshape(-1).tolist()
     assert json.loads(table.schema.metadata[b"refnet"])["model_sha256"] == ORIGIN.model_sha256
+
+
+def test_a_table_without_rows_has_the_columns_of_one_with_rows() -> None:
+    none, some = (parquet_table(rows, ORIGIN, 6) for rows in ([], EXPECTED))
+    assert none.num_rows == 0
+    assert none.schema.equals(some.schema, check_metadata=True)
 
 
 @pytest.mark.parametrize(

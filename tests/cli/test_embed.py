@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from refnet.cli import main
+from refnet.errors import UsageError
 
 COUNT = 40
 
@@ -149,6 +151,12 @@ def test_an_unfinished_output_of_another_model_is_refused_until_restarted(
     [
         (["-o", "out.txt"], 2, "the suffix is '.txt'"),
         (["-o", "absent/out.npz"], 2, "there is no folder absent"),
+        (["-o", "out.npz", "--failures", "absent/f.csv"], 2, "there is no folder absent"),
+        (["-o", "out.npz", "--failures", "./out.npz"], 2, "--failures is out.npz, which this output needs itself"),
+        (["-o", "out.npz", "--failures", "out.npz.partial"], 2, "which this output needs itself"),
+        (["-o", "n" * 250 + ".npz"], 2, "file name too long"),
+        (["-o", "out.npz", "--failures", "n" * 300], 2, "file name too long"),
+        (["--failures", "/proc/f.csv"], 2, "cannot write /proc/f.csv"),
         (["--batch", "0"], 2, "--batch is 0; expected at least 1"),
         (["--workers", "-1"], 2, "--workers is -1; expected at least 1"),
         (["--list", "absent.txt"], 4, "absent.txt: the list cannot be read: no such file or directory"),
@@ -162,6 +170,58 @@ def test_bad_usage_is_said_before_any_work(
     assert main(["embed", str(folder), "-m", str(model), *arguments]) == status
     assert message in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_list_of_failures_that_cannot_be_written_costs_no_embedding(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    output, failures = tmp_path / "out.npz", tmp_path / "f.csv"
+    command = ["embed", str(folder), str(tmp_path / "bad.png"), "-m", str(model), "-o", str(output)]
+    embed = import_module("refnet.cli.embed")
+
+    def full(path: Path, _: object) -> None:
+        raise UsageError(f"cannot write {path}: no space left on device")
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError("an image is embedded again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embed, "_write_failures", full)
+        assert main([*command, "--failures", str(failures)]) == 2
+    assert (tmp_path / "out.npz.partial").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("refnet.network.Network.__call__", again)
+        assert main([*command, "--failures", str(failures)]) == 1
+    assert len(failures.read_text().splitlines()) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.png", "f.csv", "out.npz"]
+
+
+FULL = """
+import resource, sys
+from refnet.cli import main
+from refnet.errors import UsageError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 20_000, 100_000])
+def test_a_disk_that_fills_up_ends_the_run_in_a_sentence_and_loses_nothing(
+    folder: Path, model: Path, expected: bytes, tmp_path: Path, limit: int
+) -> None:
+    output = tmp_path / "out.npz"
+    command = ["embed", str(folder), "-m", str(model), "-o", str(output)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(limit), *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "refnet: cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+    assert main(command) == 0
+    assert output.read_bytes() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
 
 
 def test_no_input_at_all_is_a_usage_error(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -269,3 +269,11 @@ def test_missing_extras_are_status_5_with_the_line_that_installs_them(capsys, ga
     assert 'pip install "refnet[gallery]"' in capsys.readouterr().err
     assert main(["gallery", "search", gallery, A, "--approximate"]) == 5
     assert 'pip install "refnet[ann]"' in capsys.readouterr().err
+
+
+def test_a_place_that_takes_no_gallery_is_refused_before_a_model_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "absent" / "g.npz"
+    assert main(["gallery", "build", str(tmp_path), "-o", str(place), "-m", str(tmp_path / "absent.onnx")]) == 2
+    assert "there is no folder" in capsys.readouterr().err

@@ -108,3 +108,13 @@ def _check_variances(graph: Graph, images: np.ndarray) -> None:
 
 
 PINNED = "ab4666396fad16f050d2c8f777691661b6d2a891afb2a9811e0ed74d82b791c8"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_weights_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("refnet.zoo.make.synthetic_model", lambda *_, **__: pytest.fail("weights are made"))
+    for place, reason in ((tmp_path / "file" / "m.onnx", "not a directory|file exists"), (tmp_path, "it is a folder")):
+        with pytest.raises(UsageError, match=f"cannot write .*({reason})"):
+            make_model(place)

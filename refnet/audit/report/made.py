@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from refnet.version import __version__
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def made_section(circumstances: Circumstances, watch: Stopwatch) -> dict[str, An
     """As report.schema.json has `made`; to be asked last, since it tells the time and the memory until then."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "refnet": version("refnet"),
+        "refnet": __version__,
         "command": list(circumstances.command),
         "seconds": round(watch.seconds, 2),
         "parts": [{"what": name, "seconds": round(seconds, 2)} for name, seconds in watch.parts.items()],

@@ -14,7 +14,6 @@ The same entries give the same bytes. A new state of the gallery is written besi
 disk and then takes its name; `locked` keeps two programs from writing one gallery at once.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from refnet import files
 from refnet.errors import InputError, RefnetError, UsageError
 from refnet.faces.embedding_file import EmbeddingSet
 from refnet.faces.gallery.entries import Gallery, as_float32, ordered
@@ -44,24 +44,17 @@ MEND = "Put back a copy, or build the gallery again."
 
 
 def check_gallery_path(path: Path) -> None:
-    """Refuse a name that is not that of a gallery, before any work is done for it."""
+    """Refuse a path that no gallery can be written to, before any work is done for it."""
     if path.suffix.lower() != ".npz":
         raise UsageError(f"cannot write {path}: the suffix is {path.suffix!r}; expected .npz")
+    files.check_place(Path(os.path.realpath(path)))
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Be the only program that changes the gallery at `path`; waits for the one that does.
-
-    The lock is the kernel's, on a file beside the gallery that stays there, and ends with the program that holds it.
-    """
+    """Be the only program that changes the gallery at `path`; waits for the one that does."""
     path = Path(os.path.realpath(path))
-    try:
-        file = (path.parent / f".{path.name}.lock").open("a")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()} ({path.parent})") from None
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with files.locked(path.parent / f".{path.name}.lock"):
         yield
 
 

@@ -23,6 +23,7 @@ PIXEL_MEAN = 127.5
 CHANNELS = "refnet.channels"  # what a file calls its statement of the order
 Order = Literal["RGB", "BGR"]
 FEW_UNITS = (0.25, 8.0)  # what scaled pixels span: 1 for 0..1, 2 for -1..1, 4 to 5 for (x - mean) / deviation
+GREYS = (96.0, 144.0)  # what is subtracted from pixels alone: 127.5, 128, or a mean such as 104, 117, 131
 PIXEL_SCALE_OUTSIDE = 1 / 127.5  # what arcface_torch's exports expect of the caller
 
 
@@ -130,7 +131,9 @@ def _is_of_pixels(mean: float, scale: float) -> bool:
     """Whether (x - mean) * scale can be meant for pixels 0..255: they become a few units about 0, or lose a grey level."""
     least, most = FEW_UNITS
     ends = (-mean * scale, (255 - mean) * scale)
-    return (least <= abs(255 * scale) <= most and max(map(abs, ends)) <= most) or (scale == 1 and 1 <= mean <= 254)
+    return (least <= abs(255 * scale) <= most and max(map(abs, ends)) <= most) or (
+        scale == 1 and GREYS[0] <= mean <= GREYS[1]
+    )
 
 
 def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str]] | None:

@@ -77,6 +77,20 @@ APART = {
         {"zero": ints(0), "one": ints(1), "last": ints(36), "flat": ints(0, 4, 36),
          "token": RNG.standard_normal((1, 1, 36)).astype(np.float32)},
     ),
+    "means of transposes": (
+        [
+            node("Transpose", ["x"], ["t"], perm=[0, 3, 2, 1]),
+            node("Sigmoid", ["t"], ["u"]),
+            node("GlobalAveragePool", ["u"], ["a"]),
+            node("ReduceMean", ["t"], ["b"], axes=[1, 3]),
+            node("ReduceL2", ["t"], ["c"], axes=[2, 3]),
+            node("Softmax", ["t"], ["s"], axis=3),
+            node("Mul", ["a", "c"], ["d"], name="d"),
+            node("Add", ["d", "s"], ["e"], name="e"),
+            node("Mul", ["e", "b"], ["y"], name="y"),
+        ],
+        {},
+    ),
     "squeezed and stretched": (
         [
             node("GlobalAveragePool", ["x"], ["a"]),

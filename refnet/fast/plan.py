@@ -26,7 +26,9 @@ from refnet.fast.storage import Storage, allocate
 from refnet.fast.weights_cache import PackedWeights, graph_digest, packed_weights, weights_key
 from refnet.graph import Array, Graph, Shape, Tensor
 from refnet.ops.batch_analysis import batch_axes
+from refnet.ops.dtypes import FLOAT
 from refnet.ops.inference import infer
+from refnet.ops.operator import Known
 
 __all__ = ["CAPACITY", "Compiled", "Generic", "Plan", "make_plan", "make_whole_plan"]
 
@@ -64,8 +66,8 @@ class Plan:
         None stands for the number of images.
     value_inputs : {tensor: Tensor}
         Graph inputs that are handed to nodes as they are: integers, and what has no row an image.
-    value_outputs : names
-        Outputs that nodes make and that have a row an image, such as integers.
+    value_outputs : {tensor: array}
+        Outputs that nodes make and that have a row an image, such as integers: what there is of no image.
     whole_outputs : names
         Outputs that have not, given as they are.
     constants : {tensor: array}
@@ -85,7 +87,7 @@ class Plan:
     outputs: Mapping[str, Storage]
     input_shapes: Mapping[str, tuple[int | None, ...]]
     value_inputs: Mapping[str, Tensor]
-    value_outputs: tuple[str, ...]
+    value_outputs: Mapping[str, Array]
     whole_outputs: tuple[str, ...]
     constants: Mapping[str, Array]
     capacity: int
@@ -202,6 +204,8 @@ def _finished(draft: Draft, batch: int | None, digest: Future[str] | None) -> Pl
     generic = [work for work in draft.work if isinstance(work, Generic)]
     read = {name for work in generic for name in work.node.inputs if name in draft.constant}
     read |= draft.constant.intersection(whole_outputs)
+    of_shapes = {name: draft.known[name].value for name in whole_outputs}
+    shaped = {name: as_float32(value) for name, value in of_shapes.items() if value is not None}
     return Plan(
         parts=_parts(draft, segments),
         steps=table,
@@ -213,9 +217,9 @@ def _finished(draft: Draft, batch: int | None, digest: Future[str] | None) -> Pl
             tensor.name: _input_shape(draft.known[tensor.name].shape, batch) for tensor in draft.graph.inputs
         },
         value_inputs={tensor.name: tensor for tensor in draft.graph.inputs if tensor.name not in draft.rows},
-        value_outputs=value_outputs,
+        value_outputs={name: _nothing(draft.known[name]) for name in value_outputs},
         whole_outputs=whole_outputs,
-        constants={name: as_float32(evaluate(draft.graph, name)) for name in read},
+        constants={name: as_float32(evaluate(draft.graph, name)) for name in read} | shaped,
         capacity=draft.capacity,
         batch=batch,
         weights_resident=not draft.low_memory,
@@ -226,6 +230,11 @@ def _finished(draft: Draft, batch: int | None, digest: Future[str] | None) -> Pl
 def _input_shape(shape: Shape, batch: int | None) -> tuple[int | None, ...]:
     """The shape with the number of images open, unless it is fixed."""
     return (None, *shape[1:]) if batch is None and shape else shape
+
+
+def _nothing(known: Known) -> Array:
+    """A tensor's rows of no image."""
+    return np.empty((0, *known.shape[1:]), dtype=np.float32 if known.dtype == FLOAT else known.dtype)
 
 
 def _segments(draft: Draft) -> list[tuple[int, int]]:

@@ -74,12 +74,14 @@ class Engine:
         results = {
             name: np.empty((count, *storage.layout.shape), dtype=np.float32) for name, storage in plan.outputs.items()
         }
+        results |= {name: np.empty((count, *none.shape[1:]), none.dtype) for name, none in plan.value_outputs.items()}
+        results |= {name: np.array(plan.constants[name]) for name in plan.whole_outputs if name in plan.constants}
         with self._own_turn():
             for first, last, ranks in self._turns(count):
                 if ranks > 1:
                     self._run_apart(images, results, first, last)
                 else:
-                    self._run_together(images, results, first, last, count)
+                    self._run_together(images, results, first, last)
         return results
 
     @cached_property
@@ -153,9 +155,7 @@ class Engine:
 
         self.team.run(compute)
 
-    def _run_together(
-        self, images: Mapping[str, Array], results: dict[str, Array], first: int, last: int, images_in_all: int
-    ) -> None:
+    def _run_together(self, images: Mapping[str, Array], results: dict[str, Array], first: int, last: int) -> None:
         """All ranks share every layer."""
         arena, values = self._arenas[0], dict(self.plan.constants)
         for name in self.plan.value_inputs:
@@ -175,10 +175,8 @@ class Engine:
                 self._finish(part)
         self._copy_out(arena, results, first, last)
         for name in self.plan.whole_outputs:
-            results[name] = np.array(values[name])
+            results.setdefault(name, np.array(values[name]))
         for name in self.plan.value_outputs:
-            if name not in results:
-                results[name] = np.empty((images_in_all, *values[name].shape[1:]), dtype=values[name].dtype)
             results[name][first:last] = values[name]
 
     def _drive(

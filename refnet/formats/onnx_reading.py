@@ -48,8 +48,8 @@ class Reading:
         self.notes.add(sentence, str(node))
 
     def known(self, name: str) -> Known | None:
-        """What is known of a tensor: its shape, and its value if no image is needed for it."""
-        return self.shapes.known(name)
+        """What is known of a tensor, whatever the batch: its shape, and its value if no image is needed for it."""
+        return self.shapes.settled(name)
 
     def value(self, name: str) -> Array | None:
         """A tensor's value if no image is needed for it."""

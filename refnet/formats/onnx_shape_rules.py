@@ -155,7 +155,7 @@ def _padding(
     x = reading.known(node.inputs[0]) if node.inputs else None
     if x is None and set(stride) != {1}:
         raise UnsupportedModelError(
-            f"auto_pad = {auto_pad} with strides {stride} depends on the size of images, which the file leaves free; "
+            f"auto_pad = {auto_pad} with strides {stride} depends on an extent that the file leaves free; "
             "export it with a fixed size, or with pads"
         )
     if x is not None and len(x.shape) != 4:

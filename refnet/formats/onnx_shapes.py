@@ -6,6 +6,9 @@ Reshape cut up again would pass for a batch as well; at the batch that the file 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from refnet.errors import ModelError
 from refnet.graph import Constants, Node, Tensor
@@ -31,6 +34,7 @@ class Shapes:
         inputs = list(inputs)
         declared = next((tensor.shape[0] for tensor in inputs if tensor.shape), None)
         self.batch = 1 if declared is None else declared
+        self._free = declared is None
         self._other = self.batch + 6
         self._constants = constants
         self._first: dict[str, Known] = {}
@@ -50,6 +54,17 @@ class Shapes:
     def known(self, name: str) -> Known | None:
         """What is known of a tensor, or None."""
         return self._look_up(self._first, name)
+
+    def settled(self, name: str) -> Known | None:
+        """What is known of a tensor whatever the batch; None if extents beside the first depend on a batch that is free."""
+        first, second = self._look_up(self._first, name), self._look_up(self._second, name)
+        if first is None or not self._free:
+            return first
+        if second is None or len(second.shape) != len(first.shape) or second.shape[1:] != first.shape[1:]:
+            return None
+        if first.value is None or second.value is None or np.array_equal(first.value, second.value):
+            return first
+        return replace(first, value=None)
 
     def carries_batch(self, name: str) -> bool:
         """Whether the first axis of a tensor is known to be the batch."""

@@ -18,7 +18,7 @@ def graph_input(info: onnx.ValueInfoProto) -> Tensor:
 
 def graph_output(info: onnx.ValueInfoProto, reading: Reading) -> Tensor:
     """A graph output, with the shape that its nodes give it where that is known."""
-    declared, known = _shape(info), reading.known(info.name)
+    declared, known = _shape(info), reading.shapes.known(info.name)
     if known is None:
         if declared is None:
             raise UnsupportedModelError(f"output {info.name!r} declares no shape, and none follows from the inputs")

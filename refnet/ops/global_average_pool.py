@@ -8,6 +8,7 @@ from refnet.errors import ShapeError
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import first_axis
 from refnet.ops.operator import Known, Operator
+from refnet.ops.reduction import in_order
 
 
 def global_average_pool(x: Array) -> Array:
@@ -26,7 +27,7 @@ def global_average_pool(x: Array) -> Array:
     >>> global_average_pool(np.arange(4.0).reshape(1, 1, 2, 2))
     array([[[[1.5]]]])
     """
-    y: Array = x.mean(axis=(2, 3), keepdims=True)
+    y: Array = in_order(x).mean(axis=(2, 3), keepdims=True)
     return y
 
 

@@ -15,8 +15,8 @@ from refnet.ops.shapes import broadcast
 def pow(x: Array, exponent: Array) -> Array:
     """Raise x to a power, y = x ** exponent, each stretched to the other's shape.
 
-    The result has the dtype of x, whatever the exponent's. A square is a product, rounded once; the last bit of other
-    powers is NumPy's and may depend on the processor. Integers to an integer power of at least 0 wrap around as products
+    The result has the dtype of x, whatever the exponent's. A square is a product, rounded once; other powers are NumPy's,
+    whose last bit may depend on the processor. float32 is raised in float64 and rounded, which hides that bit. Integers to an integer power of at least 0 wrap around as products
     do; to another power they are computed in float64 and truncated as a Cast does it.
 
     Examples
@@ -28,7 +28,8 @@ def pow(x: Array, exponent: Array) -> Array:
     if (exponent == 2).all():
         y = np.square(np.broadcast_arrays(x, exponent)[0])
     elif x.dtype.kind != "i":
-        y = np.power(x, exponent.astype(x.dtype))
+        wide = (np.ascontiguousarray(array, np.float64) for array in np.broadcast_arrays(x, exponent))
+        y = np.power(*wide).astype(x.dtype)  # of whole arrays: NumPy's last bit also depends on strides
     elif exponent.dtype.kind == "i" and (exponent >= 0).all():
         y = np.power(x, exponent, dtype=np.int64).astype(x.dtype)  # modulo 2**64, and then 2**32
     else:

@@ -7,7 +7,7 @@ import numpy as np
 from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import beside_axes
 from refnet.ops.operator import Known, Operator
-from refnet.ops.reduction import output_shape, reduced_axes
+from refnet.ops.reduction import in_order, output_shape, reduced_axes
 
 
 def reduce_l2(x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Array:
@@ -25,7 +25,7 @@ def reduce_l2(x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Arr
     >>> reduce_l2(np.array([[3.0, 4.0]]), axes=(1,))
     array([[5.]])
     """
-    y = np.sqrt(np.square(x).sum(axis=reduced_axes(axes, x.ndim), keepdims=bool(keepdims)))
+    y = np.sqrt(np.square(in_order(x)).sum(axis=reduced_axes(axes, x.ndim), keepdims=bool(keepdims)))
     return np.asarray(y)
 
 

@@ -9,8 +9,8 @@ from refnet.graph import Array, Shape
 from refnet.ops.batch_axis import beside_axes
 from refnet.ops.dtypes import NUMBERS, alike
 from refnet.ops.operator import Known, Operator
+from refnet.ops.reduction import in_order, reduced_axes
 from refnet.ops.reduction import output_shape as reduced_shape
-from refnet.ops.reduction import reduced_axes
 
 
 def reduce_mean(x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> Array:
@@ -30,7 +30,7 @@ def reduce_mean(x: Array, *, axes: tuple[int, ...] = (), keepdims: int = 1) -> A
     """
     along, keep = reduced_axes(axes, x.ndim), bool(keepdims)
     if x.dtype.kind != "i":
-        return np.asarray(x.mean(axis=along, keepdims=keep))
+        return np.asarray(in_order(x).mean(axis=along, keepdims=keep))
     count = math.prod(x.shape[axis] for axis in along)
     whole, rest = np.divmod(x.astype(np.int64), count)  # sums of these do not overflow
     carried, rest = np.divmod(rest.sum(axis=along, keepdims=keep), count)

@@ -1,9 +1,20 @@
 """What operators that reduce over axes share."""
 
+import numpy as np
+
 from refnet.errors import UnsupportedModelError
-from refnet.graph import Shape
+from refnet.graph import Array, Shape
 from refnet.ops.operator import Known
 from refnet.ops.shapes import axis_indices
+
+
+def in_order(x: Array) -> Array:
+    """x, laid out in C order, as everything is before it is summed.
+
+    NumPy adds in the order of memory. That of a view, such as a transpose, can depend on extents that have nothing to do
+    with the sum, such as how many images there are.
+    """
+    return np.ascontiguousarray(x)
 
 
 def reduced_axes(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from refnet.ops.batch_axis import beside_axis
 from refnet.ops.costs import per_element
 from refnet.ops.exponential import exponential
 from refnet.ops.operator import REQUIRED, Known, Operator
+from refnet.ops.reduction import in_order
 from refnet.ops.shapes import axis_index
 
 
@@ -23,6 +24,7 @@ def softmax(x: Array, *, axis: int) -> Array:
     >>> softmax(np.array([[1000.0, 1000.0]]), axis=1)
     array([[0.5, 0.5]])
     """
+    x = in_order(x)
     powers = exponential(x - x.max(axis=axis, keepdims=True, initial=-np.inf))  # an axis may be of no elements
     y: Array = powers / powers.sum(axis=axis, keepdims=True)
     return y

@@ -123,13 +123,29 @@ def test_any_tensors_may_be_outputs(tmp_path: Path) -> None:
     product = Node("product", "Mul", ("slope", "factor"), "product")
     graph = replace(graph, nodes=(*graph.nodes, product))
     names = ["x", "w", "slope", "product", *(made.output for made in graph.nodes)]
-    feeds = {"x": RNG.integers(0, 256, (9, 3, 10, 10)).astype(np.float32)}
+    feeds = {"x": RNG.integers(0, 256, (8, 3, 10, 10)).astype(np.float32)}  # as many for each of two threads
     for chosen in [*([name] for name in names), names, names[::-1], ["t", "m"], ["m", "x"], ["w", "d"]]:
         changed = replace(graph, outputs=tuple(Tensor(name, "float32", ()) for name in chosen))
         exact, actual = reference.run(changed, feeds), fast.compile(changed, threads=2).run(feeds)
         for name in chosen:
             assert actual[name].shape == exact[name].shape, name
             assert np.linalg.norm(actual[name] - exact[name]) <= 1e-6 * np.linalg.norm(exact[name]), name
+
+
+def test_no_images_give_every_output_without_rows(tmp_path: Path) -> None:
+    graph = scaled(tmp_path)
+    nodes = (
+        *graph.nodes,
+        Node("int", "Cast", ("t",), "int", {"to": "int64"}),
+        Node("shape", "Shape", ("w",), "shape"),
+    )
+    outputs = tuple(Tensor(name, "", ()) for name in ("t", "int", "w", "shape"))
+    graph = replace(graph, nodes=nodes, outputs=outputs)
+    for count in (0, 2):
+        results = fast.compile(graph, threads=1).run({"x": np.zeros((count, 3, 10, 10), np.float32)})
+        assert [results[name].shape for name in ("t", "int", "w")] == [(count, 16, 10, 10)] * 2 + [(16, 16, 3, 3)]
+        assert results["int"].dtype == np.int64
+        assert results["shape"].tolist() == [16, 16, 3, 3]
 
 
 def test_an_input_that_nothing_reads_is_no_trouble(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ CONV = {"w": ramp(4, 3, 3, 3)}
     [
         (
             one("Conv", 11, weights=CONV, x=(1, 3, None, None), auto_pad="SAME_UPPER", strides=[2, 2]),
-            "auto_pad = SAME_UPPER with strides (2, 2) depends on the size of images, which the file leaves free",
+            "auto_pad = SAME_UPPER with strides (2, 2) depends on an extent that the file leaves free",
         ),
         (one("Conv", 11, weights=CONV, auto_pad="VALID", pads=[1] * 4), "auto_pad is VALID and pads are (1, 1, 1, 1)"),
         (one("Conv", 11, weights=CONV, auto_pad="SAME"), "auto_pad = 'SAME'; refnet implements NOTSET, VALID, SAME_UPPER"),
@@ -279,3 +279,17 @@ def test_an_input_of_another_leading_extent_keeps_it(tmp_path: Path) -> None:
     proto.graph.input.append(onnx.helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, (5, 4)))
     a, b = ramp(3, 5), ramp(5, 4)
     assert_within(reference.run(read(proto, tmp_path), {"x": a, "b": b})["y"], a @ b)
+
+
+@pytest.mark.parametrize("batch", ["N", 8])
+def test_auto_pad_on_an_axis_that_the_batch_came_to_depends_on_it(tmp_path: Path, batch: str | int) -> None:
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[1, 2, 0, 3]),
+        node("AveragePool", ["t"], kernel_shape=[3, 3], strides=[2, 1], auto_pad="SAME_UPPER"),
+    ]
+    proto = model(nodes, x=(batch, 4, 2, 3))
+    if batch == "N":
+        with pytest.raises(UnsupportedModelError, match="depends on an extent that the file leaves free"):
+            read(proto, tmp_path)
+    else:
+        assert read(proto, tmp_path).nodes[1].attributes["padding"] == (0, 1, 1, 1)

@@ -21,7 +21,7 @@ from refnet.formats.onnx_structure import topological_order
 from refnet.formats.openvino_constants import read_constants
 from refnet.formats.openvino_rules import VERSION, canonical
 from refnet.formats.openvino_xml import LARGEST_BYTES, Layer, Net, Port, parse
-from refnet.formats.statements import CONVERTED_BY, METADATA, WEIGHTS_SHA256
+from refnet.formats.statements import CONVERTED_BY, METADATA
 from refnet.graph import Constants, Graph, Node, Source, Tensor
 from refnet.opening import open_regular, reading
 
@@ -63,7 +63,7 @@ def _graph(net: Net, path: Path) -> Graph:
     held = [layer for layer in net.layers if layer.type == "Const"]
     names = _tensor_names(net)
     if held:
-        _refuse_other_weights(_value(net.about, WEIGHTS_SHA256.replace(".", "/")), weights)
+        _refuse_other_weights(net.weights_sha256, weights)
     constants = Constants(
         {
             names[number, _only_output(layer).number]: entry

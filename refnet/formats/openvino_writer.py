@@ -84,7 +84,8 @@ class _Writing:
         keys = ("from-layer", "from-port", "to-layer", "to-port")
         for start, end in sorted(self.edges):
             SubElement(edges, "edge", dict(zip(keys, map(str, (*start, *end)), strict=True)))
-        root.append(_about(self.graph, {**statements, WEIGHTS_SHA256: self.digest.hexdigest()}))
+        root.append(_about(self.graph, statements))
+        root.set(WEIGHTS_SHA256, self.digest.hexdigest())
         return root
 
     def _parameter(self) -> None:

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from refnet.errors import ModelError, UnsupportedModelError
+from refnet.formats.statements import WEIGHTS_SHA256
 
 VERSIONS = (10, 11)
 LARGEST_BYTES = 1 << 26  # 64 MiB; ResNet100 has 0.4 MB
@@ -48,13 +49,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Net:
-    """A whole file; `wires` are {(layer, input port): (layer, output port)}, `about` its <rt_info> or <meta_data>."""
+    """A whole file.
+
+    `wires` are {(layer, input port): (layer, output port)}, `about` is its <rt_info> or <meta_data>; `weights_sha256` is the
+    digest of the .bin, where refnet wrote the file.
+    """
 
     name: str
     version: int
     layers: tuple[Layer, ...]
     wires: Mapping[tuple[int, int], tuple[int, int]]
     about: Element = field(default_factory=lambda: Element("rt_info"))
+    weights_sha256: str = ""
 
 
 def parse(text: bytes) -> Net:
@@ -89,6 +95,7 @@ def parse(text: bytes) -> Net:
         layers,
         _wires(_members(root, "edges"), by_number),
         Element("rt_info") if about is None else about,
+        root.get(WEIGHTS_SHA256, ""),
     )
 
 

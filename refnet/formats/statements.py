@@ -7,4 +7,4 @@ METADATA = "refnet."
 CONVERTED_BY = "refnet.converted_by"
 CONVERTED_FROM = "refnet.converted_from"
 CONVERTED_FROM_SHA256 = "refnet.converted_from_sha256"
-WEIGHTS_SHA256 = "refnet.weights_sha256"  # of an OpenVINO model's .bin
+WEIGHTS_SHA256 = "weights_sha256"  # of an OpenVINO model's .bin: an attribute of <net>, which other writers leave out

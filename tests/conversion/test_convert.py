@@ -216,7 +216,7 @@ def test_the_digest_of_an_openvino_model_covers_its_weights(tmp_path: Path, narr
     convert(narrow_path, tmp_path / "m.xml")
     text = (tmp_path / "m.xml").read_text()
     (tmp_path / "m.xml").write_text(
-        re.sub("<weights_sha256 .*?/>", "", text)
+        re.sub(' weights_sha256=".*?"', "", text)
     )  # as other writers' files, which say none
     before = provenance(refnet.load(tmp_path / "m.xml"))
     weights = bytearray((tmp_path / "m.bin").read_bytes())

@@ -147,7 +147,7 @@ def test_fetch_with_jobs_reports_each_failure_and_keeps_what_worked(
         (["small", "--json", "--progress", "json"], 2, "both want stdout"),
         (["small", "--mirror", "nowhere"], 2, "the mirror 'nowhere' is no URL"),
         (["small", "--mirror", "file:///tmp"], 3, "this is no http or https address"),
-        (["--list", "/absent.lst"], 4, "the list /absent.lst cannot be read"),
+        (["--list", "/absent.lst"], 4, "the list /absent.lst: no such file"),
         (["small", "--offline"], 3, "the network may not be used (--offline or $REFNET_OFFLINE)"),
         (["small"], 3, "its card names no mirror"),
     ],

@@ -223,8 +223,8 @@ def _softmax(case):
     """If no x is off by more than e, no y is off by more than a factor of exp(2 e)."""
     (x,) = case.inputs
     axis = case.said["axis"]
-    widest = np.expm1(2 * x.error.max(axis=axis, keepdims=True))
-    depth = (2 * abs(x.value)).max(axis=axis, keepdims=True)
+    widest = np.expm1(2 * x.error.max(axis=axis, keepdims=True, initial=0))
+    depth = (2 * abs(x.value)).max(axis=axis, keepdims=True, initial=0)
     own = U * (FUNCTION + depth + case.y.shape[axis])
     return case.y, case.y * (widest + own * (1 + widest)) + TINY
 
@@ -305,11 +305,12 @@ def _mean(case):
 
 
 def _length(case):
-    """The length of a difference is at least the difference of the lengths."""
+    """The length of a difference is at least the difference of the lengths; squares may underflow."""
     (x,) = case.inputs
     terms = x.value.size / max(case.y.size, 1)
     magnitude = case.compute(x.magnitude)
-    return magnitude, case.compute(x.error) + (terms / 2 + _EACH) * U * magnitude
+    vanished = np.sqrt(terms * 2.0**-149)
+    return magnitude, case.compute(x.error) + (terms / 2 + _EACH) * U * magnitude + vanished
 
 
 def _resize(case):

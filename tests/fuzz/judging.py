@@ -72,6 +72,7 @@ STATED = {
         r"images have shape",
         r"images have dtype",
         r"; the model computes \S+ at a time",
+        r"expected 0 to 255: the graph scales pixels itself",
     ),
     "fast": (
         r"expected all extents but the first fixed",

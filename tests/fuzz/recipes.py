@@ -359,7 +359,7 @@ def resize(g):
         shape = [math.floor(n * scale) for n, scale in zip(x.shape, scales, strict=True)]
     if min(shape) < 1:
         raise UnfitError
-    if g.opset < 11 and any(n == m and scale > 1 for n, m, scale in zip(x.shape, shape, scales, strict=True)):
+    if any(n == m and scale != 1 for n, m, scale in zip(x.shape, shape, scales, strict=True)):
         raise UnfitError  # onnxruntime copies an axis whose extent stays
     if mode == "nearest" and not all(map(_decided, x.shape, shape, scales, [coordinates] * 4, [nearest] * 4)):
         raise UnfitError

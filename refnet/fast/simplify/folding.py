@@ -78,12 +78,12 @@ def scale_after_flattening(graph: Graph, known: KnownTensors) -> Graph:
 def is_flatten(node: Node, known: KnownTensors) -> bool:
     """Whether a node lays each image out as one row: Flatten, or a Reshape that comes to the same.
 
-    `known` is of a graph of several images, for which a shape that happens to fit one does not pass.
+    `known` is of several images where any number may come, so that a shape that happens to fit one does not pass.
     """
     if node.op not in ("Flatten", "Reshape") or node.inputs[0] not in known:
         return False
     x, y = known[node.inputs[0]].shape, known[node.output].shape
-    return len(x) == 4 and x[0] > 1 and y == (x[0], int(np.prod(x[1:])))
+    return len(x) == 4 and y == (x[0], int(np.prod(x[1:])))
 
 
 def _layers(graph: Graph, known: KnownTensors) -> set[str]:

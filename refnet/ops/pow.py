@@ -28,7 +28,7 @@ def pow(x: Array, exponent: Array) -> Array:
     if (exponent == 2).all():
         y = np.square(np.broadcast_arrays(x, exponent)[0])
     elif x.dtype.kind != "i":
-        wide = (np.ascontiguousarray(array, np.float64) for array in np.broadcast_arrays(x, exponent))
+        wide = (np.asarray(array, np.float64, order="C") for array in np.broadcast_arrays(x, exponent))
         y = np.power(*wide).astype(x.dtype)  # of whole arrays: NumPy's last bit also depends on strides
     elif exponent.dtype.kind == "i" and (exponent >= 0).all():
         y = np.power(x, exponent, dtype=np.int64).astype(x.dtype)  # modulo 2**64, and then 2**32

@@ -14,7 +14,7 @@ def in_order(x: Array) -> Array:
     NumPy adds in the order of memory. That of a view, such as a transpose, can depend on extents that have nothing to do
     with the sum, such as how many images there are.
     """
-    return np.ascontiguousarray(x)
+    return np.asarray(x, order="C")
 
 
 def reduced_axes(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -165,3 +165,11 @@ def test_nothing_happens_at_inference(op):
 )
 def test_costs_an_element(op, count):
     assert OPERATORS[op].flops((2, 3), Known((2, 3))) == 6 * count
+
+
+def test_powers_have_the_same_bits_alone_and_among_others() -> None:
+    x, exponent = np.linspace(0.1, 9, 37, dtype=np.float32), np.float32([-1.3])
+    together = OPERATORS["Pow"].compute(x, exponent)
+    assert together.dtype == np.float32
+    assert np.array_equal(together, [OPERATORS["Pow"].compute(x[i : i + 1], exponent)[0] for i in range(37)])
+    assert OPERATORS["Pow"].compute(np.array(2.0), np.array(3.0)).shape == ()

@@ -165,15 +165,23 @@ def _in_threads(threads: int, work: Callable[[Card], None], cards: tuple[Card, .
     if threads == 1:
         serve()
         return
-    # Daemons: one that waits for a silent server must not keep an interrupted process.
-    team = [threading.Thread(target=serve, daemon=True) for _ in range(threads)]
-    for thread in team:
-        thread.start()
+    # Daemons: one that waits for a silent server must not keep an interrupted process. They tell when they are done,
+    # because a thread whose join() was interrupted passes for ended (Python before 3.13).
+    done = [threading.Event() for _ in range(threads)]
+
+    def serve_and_tell(event: threading.Event) -> None:
+        try:
+            serve()
+        finally:
+            event.set()
+
+    for event in done:
+        threading.Thread(target=serve_and_tell, args=(event,), daemon=True).start()
     try:
-        for thread in team:
-            thread.join()
+        for event in done:
+            event.wait()
     except KeyboardInterrupt:
         stop.set()
-        for thread in team:
-            thread.join(_GRACE_SECONDS)
+        for event in done:
+            event.wait(_GRACE_SECONDS)
         raise

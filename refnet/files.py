@@ -1,6 +1,5 @@
 """Files that are whole or not there: written beside their name, then renamed."""
 
-import fcntl
 import hashlib
 import os
 import re
@@ -21,7 +20,7 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = False, private: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = False, private: bool = False, swept: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing that takes the name `path` only when the block ends without an error.
 
     Until then it is a `.part` beside `path`, locked by its writer. Parts of the same name whose writers were killed are
@@ -34,6 +33,8 @@ def replacing(path: Path, *, durable: bool = False, private: bool = False) -> It
         file or the new one.
     private : bool
         Only the user may read and write the file (mode 0600); else the umask decides.
+    swept : bool
+        The caller has called `sweep` for the whole folder, which is listed for it.
 
     Raises
     ------
@@ -43,7 +44,8 @@ def replacing(path: Path, *, durable: bool = False, private: bool = False) -> It
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder; give a file name")
     try:
-        sweep(path)
+        if not swept:
+            sweep(path)
         part, file, lock = _locked_part(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()} ({path.parent})") from error
@@ -174,7 +176,10 @@ def locked(path: Path, *, busy: str = "") -> Iterator[None]:
             raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+                if (
+                    fcntl is not None
+                ):  # where there are no such locks, whoever runs two processes has to keep them apart
+                    fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
             except BlockingIOError:
                 raise UsageError(busy) from None
             except OSError as error:

@@ -27,7 +27,7 @@ from refnet.bulk.outputs import parquet_table, pyarrow
 from refnet.bulk.prepared import Preparation, crop_size, stamp_of
 from refnet.bulk.run import Done, embed_images
 from refnet.errors import InputError, UsageError
-from refnet.files import locked, replacing
+from refnet.files import locked, replacing, sweep
 from refnet.network import Network
 from refnet.opening import open_regular, reading
 from refnet.provenance import Provenance
@@ -141,6 +141,7 @@ class DataSet:
         busy = f"{folder} is in use: another process is writing this data set; wait for it, or give another folder"
         with ExitStack() as held:
             held.enter_context(locked(folder / ".lock", busy=busy))
+            sweep(folder)
             for path in folder.glob(_PATTERN) if restart else ():
                 path.unlink()
             for path in sorted(folder.glob(_PATTERN)):
@@ -165,7 +166,7 @@ class DataSet:
 
     def keep(self, outcome: Outcome) -> None:
         """Write a partition's file; it is whole or not there."""
-        with replacing(self.folder / _file_name(outcome.number), durable=True) as file:
+        with replacing(self.folder / _file_name(outcome.number), durable=True, swept=True) as file:
             file.write(outcome.content)
 
     def finish(self, count: int) -> None:

@@ -27,6 +27,7 @@ from refnet.opening import open_regular, reading
 MAX_PIXELS = 2**27  # 134 million, 400 MB as RGB: the largest sensors' photographs, and no bomb
 Source = Path | str | bytes | BinaryIO
 _opening = threading.Lock()  # warnings are silenced for the whole process, so one thread does it at a time
+_DRAWINGS = ("EPS", "WMF")  # for EPS, Pillow starts Ghostscript where it is installed
 _BEGINNINGS = (
     (b"<svg", "an SVG drawing; render it first"),
     (b"<!doctype html", "a web page: probably the answer to a failed download"),
@@ -108,6 +109,9 @@ def _opened(file: BinaryIO) -> Image.Image:
             image = Image.open(file)
         except UnidentifiedImageError:
             raise InputError(f"not an image that can be read{_beginning(file)}") from None
+        if image.format in _DRAWINGS:
+            image.close()
+            raise InputError(f"a drawing ({image.format}), which another program would have to run; render it first")
         try:
             _ = getattr(image, "n_frames", 1)
             if image.format != "PNG":  # whose tags may lie behind the pixels, to be decoded without the lock

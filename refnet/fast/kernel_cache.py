@@ -107,7 +107,7 @@ class _KernelCache:
             if new:
                 _delete_old_folders(path.parent)
             sweep(path.parent)
-            with replacing(path, private=True) as file:
+            with replacing(path, private=True, swept=True) as file:
                 file.write(data)
         except (OSError, UsageError, ValueError) as error:
             say_once(f"compiled kernels are not kept, and every start compiles them anew: {error}")

@@ -153,7 +153,7 @@ def _write(path: Path, weights: Array, limit_bytes: int) -> None:
     """Put a file in its place, and delete those used longest ago where it gets narrow."""
     make_own_folder(path.parent)
     sweep(path.parent)
-    with replacing(path, private=True) as file:
+    with replacing(path, private=True, swept=True) as file:
         file.write(_header(path.stem, len(weights), _checksums(weights)))
         file.write(weights.data)
     others = sorted((other for other in path.parent.iterdir() if other != path), key=last_used, reverse=True)

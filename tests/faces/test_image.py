@@ -44,6 +44,7 @@ def test_a_crop_is_channels_first(tmp_path: Path) -> None:
         (b"<html><body>404</body></html>", "looks like a web page: probably the answer to a failed download"),
         (b"\n<?xml version='1.0'?><svg/>", "looks like XML, such as an SVG drawing; render it first"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "looks like an SVG drawing"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n0 0 moveto\n", "a drawing \\(EPS\\)"),
         (b"%PDF-1.4", "looks like a PDF"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer; `git lfs pull` gets the file"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "looks like heic of the HEIF family; convert it to JPEG or PNG"),

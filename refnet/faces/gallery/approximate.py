@@ -105,7 +105,7 @@ def kept_index(gallery: Gallery, announce: Callable[[], None]) -> ApproximateInd
     try:
         make_own_folder(path.parent)
         sweep(path.parent)
-        with replacing(path, private=True) as file:
+        with replacing(path, private=True, swept=True) as file:
             content = index.save()
             file.write(hashlib.sha256(content).digest() + content)
     except (OSError, RefnetError) as error:

@@ -17,6 +17,12 @@ import platformdirs
 
 from refnet.errors import UsageError
 
+try:
+    import grp
+    import pwd
+except ImportError:  # Windows, where nothing is checked
+    pass
+
 _CHECKED = hasattr(os, "geteuid")
 _ROOT = 0
 _ELSEWHERE = "let REFNET_CACHE_DIR name a folder of your own"
@@ -126,9 +132,6 @@ def _is_private_group(group: int, user: int) -> bool:
     """
     if user == _ROOT:
         return False
-    import grp
-    import pwd
-
     try:
         account, entry = pwd.getpwuid(user), grp.getgrgid(group)
     except KeyError:

@@ -154,6 +154,25 @@ class Network:
             )
         return embeddings
 
+    def embeddings(self, images: Array, *, strict: bool = True) -> Array:
+        """Compute embeddings that follow from their own image alone, whatever the batch.
+
+        As a call; where the model mixes the images of a batch and leaves their number open, one image at a time.
+
+        Raises
+        ------
+        ModelError
+            If the model mixes a declared number of images. Otherwise as a call.
+        """
+        if self.fixed_batch is None:
+            return self(images, strict=strict)
+        if self.fixed_batch != 1:
+            raise ModelError(
+                f"the model mixes the {self.fixed_batch} images of a batch, so that no embedding follows from its image "
+                "alone; run() computes them together"
+            )
+        return np.concatenate([self(images[i : i + 1], strict=strict) for i in range(len(images))])
+
     @property
     def costs(self) -> "tuple[Cost, ...]":
         """What the fast engine runs, piece by piece, and what each costs; nothing from the reference."""

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from refnet import Network, RefnetError, ShapeError, fast, reference
+from refnet import ModelError, Network, RefnetError, ShapeError, fast, reference
 from refnet.graph import Graph
 from refnet.network import CHUNK
 from tests.formats.models import model, node, read
@@ -246,6 +246,20 @@ def test_a_declared_number_of_images_that_are_mixed_binds(tmp_path: Path, name: 
             net(images(3))
     with pytest.raises(ShapeError, match=r"input 'x' has shape \(3, 4, 6, 6\); expected \(11, 4, 6, 6\)"):
         fast.compile(graph, threads=1).run({"x": images(3)})
+
+
+def test_embeddings_follow_from_their_own_image(tmp_path: Path) -> None:
+    mixing = [node("ReduceMean", ["x"], ["m"], axes=[0]), node("Sub", ["x", "m"], ["d"]), node("Flatten", ["d"], ["f"])]
+    mixing.append(node("Add", ["f", "one"], ["y"]))
+    graph = graph_of((mixing, {"one": np.float32([1])}), tmp_path)
+    for engine in ("reference", "fast"):
+        net = Network(graph, engine=engine, threads=1)
+        alone = np.concatenate([net(images(3)[i : i + 1]) for i in range(3)])
+        assert np.array_equal(net.embeddings(images(3)), alone)
+        assert not np.array_equal(net(images(3)), alone)
+    declared = Network(graph_of((mixing, {"one": np.float32([1])}), tmp_path, 3), engine="reference")
+    with pytest.raises(ModelError, match="the model mixes the 3 images of a batch"):
+        declared.embeddings(images(3))
 
 
 def test_a_shape_for_another_number_of_images_is_refused(tmp_path: Path) -> None:

@@ -77,10 +77,8 @@ def _embedded(network: Network, images: list[Prepared]) -> list[Done]:
     if not crops:
         return [(image, np.zeros((0, 0), np.float32)) for image in images]
     try:
-        embeddings = iter(network(network.contract.prepare(np.stack(crops))))
+        embeddings = iter(network.embeddings(network.contract.prepare(np.stack(crops))))
     except NoAnswerError as error:
-        if network.fixed_batch not in (None, 1):
-            raise
         if len(images) > 1:
             return [done for image in images for done in _embedded(network, [image])]
         failed = replace(images[0], faces=(), reason=f"{images[0].name}: {error}")

@@ -74,7 +74,7 @@ def _embedded(network: Network, images: Array, names: Sequence[str]) -> Array:
     """The embeddings of crops; the first that has none is named."""
     x = network.contract.prepare(images)
     try:
-        return network(x)
+        return network.embeddings(x)
     except NoAnswerError as together:
         for name, one in zip(names, x, strict=True):
             try:

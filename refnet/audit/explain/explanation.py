@@ -70,7 +70,7 @@ def explain(
     threads : of the fast engine, for the networks without a unit
     on_step : called now and then
     """
-    first, second = network(network.contract.prepare(np.stack([pixels, others])))
+    first, second = network.embeddings(network.contract.prepare(np.stack([pixels, others])))
 
     def step(_: int = 1) -> None:
         on_step()

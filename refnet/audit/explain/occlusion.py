@@ -93,7 +93,7 @@ def occlusion(
         covered = np.repeat(np.asarray(pixels, np.float32)[np.newaxis], len(part), axis=0)
         for image, (top, left) in zip(covered, part, strict=True):
             image[:, top : top + square_px, left : left + square_px] = GREY
-        values += [similarity(row, other) for row in network(network.contract.prepare(covered))]
+        values += [similarity(row, other) for row in network.embeddings(network.contract.prepare(covered))]
         on_step(len(part))
     changes = np.reshape(values, (len(tops), len(lefts))) - whole
     return Occlusion(changes, tops, lefts, square_px, whole)

@@ -57,7 +57,7 @@ def robustness(
     """
     curves = []
     for name, way in WAYS.items():
-        rows = network(network.contract.prepare(spoilt(pixels, name, way.amounts)))
+        rows = network.embeddings(network.contract.prepare(spoilt(pixels, name, way.amounts)))
         curves.append(Curve(name, way.unit, way.amounts, tuple(similarity(row, other) for row in rows)))
         on_step(len(rows))
     return curves

@@ -64,7 +64,7 @@ def _labelled(network: Network, pairs: PairSet, number: int, kind: Kind, choice:
 
 def chosen_faces(network: Network, crops: Array, names: tuple[str, ...], most: int) -> list[Chosen]:
     """Of faces that no one has labelled: the two most alike, and the two least alike."""
-    embeddings = np.asarray(network(network.contract.prepare(crops)), np.float64)
+    embeddings = np.asarray(network.embeddings(network.contract.prepare(crops)), np.float64)
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     first, second = np.triu_indices(len(crops), 1)
     rising = np.argsort((unit[first] * unit[second]).sum(axis=1), kind="stable")

@@ -26,13 +26,9 @@ Extents = tuple[int | None, ...]
 Place = tuple[int, int]  # layer, output port
 Made = tuple[Place, str, Extents]  # where a tensor comes from, its precision and shape
 
-_TENSORS = {
-    FLOAT: "f32",
-    "int64": "i64",
-    "int32": "i32",
-    "bool": "boolean",
-}  # element types, by what is known of a tensor
-_CONSTANTS = {"float32": "f32", "float16": "f16", "int64": "i64", "int32": "i32"}  # and by the dtype of an array
+# element types by the dtypes of tensors (`Known.dtype`) and of constants
+_TENSORS = {FLOAT: "f32", "int64": "i64", "int32": "i32", "bool": "boolean"}
+_CONSTANTS = {"float32": "f32", "float16": "f16", "int64": "i64", "int32": "i32"}
 
 
 def write_openvino(

@@ -22,6 +22,7 @@ import numpy as np
 
 from refnet.errors import UnsupportedModelError
 from refnet.graph import Array, Graph, Node, Shape, Tensor, entries
+from refnet.ops.dtypes import INDICES
 from refnet.ops.inference import infer
 from refnet.ops.operator import Known
 
@@ -89,8 +90,8 @@ def fold(graph: Graph) -> Folded:
     Raises
     ------
     UnsupportedModelError
-        If a node has no counterpart here, an extent other than the batch is free, or an output is not computed, or is
-        given out under two names.
+        If a node has no counterpart here, an extent other than the batch is free or is 0, or an output is not computed,
+        or is given out under two names.
     """
     for tensor in graph.inputs:
         if len(graph.inputs) > 1 or None in tensor.shape[1:]:
@@ -109,10 +110,10 @@ class _Folding:
         (tensor,) = graph.inputs
         self.input: Tensor = tensor
         self.constants = entries(graph.constants)
-        batch = 1 if tensor.shape[0] is None else tensor.shape[0]
-        extents = tuple(int(extent or 0) for extent in tensor.shape[1:])
-        self.known = infer(graph, {tensor.name: (batch, *extents)})
-        self.other = self.known if tensor.shape[0] else infer(graph, {tensor.name: (batch + 1, *extents)})
+        one, two = (tuple(batch if extent is None else extent for extent in tensor.shape) for batch in (1, 2))
+        self.known = infer(graph, {tensor.name: one})
+        self.other = self.known if one == two else infer(graph, {tensor.name: two})
+        _refuse_empty({name: known for name, known in self.known.items() if name not in self.constants})
         self.input_names = [tensor.name]
         self.names: dict[str, str] = {}  # what a copied tensor is called in the end
         self.nodes = self._without_copies()
@@ -125,18 +126,23 @@ class _Folding:
 
     def folded(self) -> Folded:
         """All of it."""
-        for node in self.nodes:
-            if node.op in _WEIGHTED:
-                self._weighted(node)
-            elif (linear := self._linear(node)) is not None:
-                source = next(name for name in node.inputs if name not in self.constants)
-                run = self.runs.pop(source, _Run(source))
-                for scale, shift in linear:
-                    run = run.then(scale, shift)
-                self._extend(node, run)
-            else:
-                self._nonlinear(node)
+        with np.errstate(all="ignore"):  # the writer refuses constants that are not finite
+            for node in self.nodes:
+                self._node(node)
         return Folded(tuple(self.input_names), tuple(self.layers), self.known, self.other)
+
+    def _node(self, node: Node) -> None:
+        """One node: written down, or begun as or added to a run."""
+        if node.op in _WEIGHTED:
+            self._weighted(node)
+        elif (linear := self._linear(node)) is not None:
+            source = next(name for name in node.inputs if name not in self.constants)
+            run = self.runs.pop(source, _Run(source))
+            for scale, shift in linear:
+                run = run.then(scale, shift)
+            self._extend(node, run)
+        else:
+            self._nonlinear(node)
 
     def _called(self, name: str) -> str:
         return self.names.get(name, name)
@@ -199,8 +205,8 @@ class _Folding:
         if weight not in self.constants or not all(name in self.constants for name in bias):
             raise UnsupportedModelError(f"node {node.name!r} ({node.op}): its weights are not constant")
         convolution = _convolution(node) if node.op == "Conv" else _fully_connected(node)
-        output = f"{node.name}/WithoutBiases"
-        made = Layer(convolution.type, output, [x], output, convolution.said, named=False)
+        output = self._free(f"{node.name}/WithoutBiases")
+        made = Layer(convolution.type, output, [self._operand(x)], output, convolution.said, named=False)
         entry = self.constants[weight]
 
         def make() -> Array:
@@ -263,7 +269,7 @@ class _Folding:
                 return
         elif scale is not None:
             last = shift is None
-            output = node.output if last else f"{node.name}/mul"
+            output = node.output if last else self._free(f"{node.name}/mul")
             held = Held(f"{node.name}/scale", scale.shape, lambda: scale)
             name = node.name if last else output
             self.layers.append(Layer("Multiply", name, [source, held], output, {"auto_broadcast": "numpy"}, last))
@@ -278,16 +284,17 @@ class _Folding:
         x = node.inputs[0]
         if node.op in _PLAIN:
             said = {"auto_broadcast": "numpy"} if len(node.inputs) == 2 else {}
+            if node.op == "Div" and self.known[x].dtype in INDICES:
+                said["m_pythondiv"] = "false"  # quotients are rounded towards zero
             inputs = [self._operand(name) for name in node.inputs]
             self.layers.append(Layer(_PLAIN[node.op], node.name, inputs, node.output, said))
         elif node.op == "PRelu" and node.inputs[1] in self.constants:
             slope, rank = self._value(node.inputs[1]), len(self.known[x].shape)
             spread = slope.reshape((1,) * (rank - slope.ndim) + slope.shape)
             held = Held(node.inputs[1], spread.shape, lambda: spread, node.inputs[1])
-            self.layers.append(Layer("PReLU", node.name, [x, held], node.output))
-        elif node.op == "Flatten" and node.attributes["axis"] == 1:
-            features = int(np.prod(self.known[x].shape[1:]))
-            self._reshape(node, np.array([-1, features], dtype=np.int64), special_zero=True)
+            self.layers.append(Layer("PReLU", node.name, [self._operand(x), held], node.output))
+        elif node.op == "Flatten" and (flat := self._flat(node)):
+            self._reshape(node, np.array(flat, dtype=np.int64), special_zero=True)
         elif node.op == "Reshape" and node.inputs[1] in self.constants:
             target = self._value(node.inputs[1]).astype(np.int64)
             self._reshape(node, target, special_zero=not node.attributes["allow_zero"])
@@ -301,10 +308,23 @@ class _Folding:
                 f"{', '.join(sorted({*_COPIES, *_LINEAR, *_WEIGHTED, *_PLAIN, 'PRelu', 'Flatten', 'Reshape', 'MatMul'}))}"
             )
 
+    def _flat(self, node: Node) -> tuple[int, int] | None:
+        """What a matrix is reshaped to so that its batch stays free; None if both its extents change with the batch."""
+        (rows, columns), (more_rows, more_columns) = self.known[node.output].shape, self.other[node.output].shape
+        if columns == more_columns:
+            return -1, columns
+        return (rows, -1) if rows == more_rows else None
+
     def _reshape(self, node: Node, target: Array, *, special_zero: bool) -> None:
         held = Held(f"{node.name}/shape", target.shape, lambda: target)
         said = {"special_zero": "true" if special_zero else "false"}
-        self.layers.append(Layer("Reshape", node.name, [node.inputs[0], held], node.output, said))
+        self.layers.append(Layer("Reshape", node.name, [self._operand(node.inputs[0]), held], node.output, said))
+
+    def _free(self, name: str) -> str:
+        """Find a name like this that no tensor has."""
+        while name in self.known:
+            name += "'"
+        return name
 
     def _operand(self, name: str) -> str | Held:
         """A tensor or a constant as an input of a layer."""
@@ -339,6 +359,15 @@ class _Folding:
             value = value.reshape(-1, *[1] * (rank - 1 - axis))
         spread = value.reshape((1,) * (rank - value.ndim) + value.shape)
         return spread if spread.shape == (1, shape[1], *[1] * (rank - 2)) else None
+
+
+def _refuse_empty(known: Mapping[str, Known]) -> None:
+    """Refuse tensors without elements: the reader takes no such input or output."""
+    for name, tensor in known.items():
+        if 0 in tensor.shape:
+            raise UnsupportedModelError(
+                f"tensor {name!r} has shape {tensor.shape}; an OpenVINO model is written of extents of at least 1"
+            )
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,17 @@ from refnet.formats.onnx_node import FileNode
 from refnet.formats.onnx_reading import Reading
 from refnet.formats.onnx_structure import topological_order
 from refnet.formats.openvino_constants import read_constants
-from refnet.formats.openvino_rules import VERSION, canonical
+from refnet.formats.openvino_rules import PRECISION, VERSION, canonical
 from refnet.formats.openvino_xml import LARGEST_BYTES, Layer, Net, Port, parse
 from refnet.formats.statements import CONVERTED_BY, METADATA
 from refnet.graph import Constants, Graph, Node, Source, Tensor
 from refnet.opening import open_regular, reading
+from refnet.ops.dtypes import dtype_name
 
 Place = tuple[int, int]  # layer, output port
+
+_DTYPES = {"FP32": "float32", "FP16": "float16", "FP64": "float64", "I64": "int64", "I32": "int32", "BOOL": "bool"}
+_IMPLEMENTED = ("FP32", "I64", "I32", "BOOL")  # of inputs and outputs
 
 
 def read_openvino(path: Path) -> Graph:
@@ -164,11 +168,13 @@ def _only_output(layer: Layer) -> Port:
 
 def _tensor(name: str, port: Port, layer: Layer) -> Tensor:
     """A graph input or output."""
-    if port.precision != "FP32":
-        raise UnsupportedModelError(f"{layer}: its precision is {port.precision!r}; refnet implements FP32")
+    if port.precision not in _IMPLEMENTED:
+        raise UnsupportedModelError(
+            f"{layer}: its precision is {port.precision!r}; refnet implements {', '.join(_IMPLEMENTED)}"
+        )
     if any(extent is not None and extent < 1 for extent in port.shape):
         raise ModelError(f"{layer}: its shape is {port.shape}; expected extents of at least 1")
-    return Tensor(name, "float32", port.shape)
+    return Tensor(name, _DTYPES[port.precision], port.shape)
 
 
 def _file_node(layer: Layer, net: Net, names: Mapping[Place, str]) -> FileNode:
@@ -177,11 +183,12 @@ def _file_node(layer: Layer, net: Net, names: Mapping[Place, str]) -> FileNode:
     outputs = tuple(names[layer.number, port.number] for port in layer.outputs)
     if not outputs:
         raise UnsupportedModelError(f"{layer}: it makes nothing; refnet does not implement layers with effects")
-    return FileNode(layer.name, layer.type, inputs, outputs, {**layer.said, VERSION: layer.version})
+    said = {**layer.said, VERSION: layer.version, PRECISION: layer.outputs[0].precision}
+    return FileNode(layer.name, layer.type, inputs, outputs, said)
 
 
 def _nodes(ordered: Sequence[FileNode], reading: Reading, declared: Mapping[str, Port]) -> Iterator[Node]:
-    """The canonical nodes, each held against its operator and against the shapes that the file declares."""
+    """The canonical nodes, each held against its operator and against the shape and dtype that the file declares."""
     for said in ordered:
         try:
             if len(said.outputs) != 1:
@@ -194,7 +201,7 @@ def _nodes(ordered: Sequence[FileNode], reading: Reading, declared: Mapping[str,
             raise type(error)(f"{said}: {error}") from error
         node = Node(said.name, op, inputs, said.outputs[0], attributes)
         reading.add(node)
-        _hold_against(declared[node.output].shape, reading, node)
+        _hold_against(declared[node.output], reading, node)
         yield node
 
 
@@ -212,16 +219,18 @@ def _resolve(said: FileNode, reading: Reading) -> None:
     reading.constants[said.outputs[0]] = value
 
 
-def _hold_against(declared: tuple[int | None, ...], reading: Reading, node: Node) -> None:
-    """Refuse a layer that makes another shape than its file says."""
+def _hold_against(port: Port, reading: Reading, node: Node) -> None:
+    """Refuse a layer that makes another shape or dtype than its file says; old files leave precisions out."""
     known = reading.known(node.output)
     if known is None:
         return
-    same = len(declared) == len(known.shape) and all(
-        said in (None, extent) for said, extent in zip(declared, known.shape, strict=True)
+    same = len(port.shape) == len(known.shape) and all(
+        said in (None, extent) for said, extent in zip(port.shape, known.shape, strict=True)
     )
     if not same:
-        raise ModelError(f"{node.name!r} makes a tensor of shape {known.shape}; the file says {declared}")
+        raise ModelError(f"{node.name!r} makes a tensor of shape {known.shape}; the file says {port.shape}")
+    if port.precision and dtype_name(_DTYPES.get(port.precision, port.precision)) != known.dtype:
+        raise ModelError(f"{node.name!r} makes a tensor of dtype {known.dtype}; the file says {port.precision}")
 
 
 def _statements(about: Element) -> dict[str, str]:

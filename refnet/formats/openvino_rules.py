@@ -14,8 +14,10 @@ from refnet.formats.onnx_reading import Canonical, Reading
 from refnet.formats.openvino_constants import DTYPES
 from refnet.formats.openvino_xml import whole_numbers
 from refnet.graph import Attribute
+from refnet.ops.dtypes import FLOAT, INDICES
 
 VERSION = "version"  # the operation set, passed to the rules beside what <data> says
+PRECISION = "precision of the output"  # likewise
 
 
 def canonical(node: FileNode, reading: Reading) -> Canonical:
@@ -26,6 +28,7 @@ def canonical(node: FileNode, reading: Reading) -> Canonical:
     if version not in rules:
         raise UnsupportedModelError(f"its version is {version!r}; refnet implements {' and '.join(rules)}")
     op, inputs, attributes = rules[version](node, reading)
+    node.text(PRECISION, "")
     node.finish()
     return op, inputs, attributes
 
@@ -33,13 +36,23 @@ def canonical(node: FileNode, reading: Reading) -> Canonical:
 def _elementwise(op: str) -> Callable[[FileNode, Reading], Canonical]:
     """Arithmetic of two tensors; numpy's broadcasting also covers shapes that are the same."""
 
-    def rule(node: FileNode, reading: Reading) -> Canonical:  # noqa: ARG001
+    def rule(node: FileNode, reading: Reading) -> Canonical:
         _one_of(node, "auto_broadcast", "numpy", "none")
-        if op == "Div":
-            _one_of(node, "m_pythondiv", "true", "false")  # of whole numbers
+        if op == "Div" and _one_of(node, "m_pythondiv", "true", "false") == "true":
+            _refuse_floor_division(node, reading)
         return op, node.inputs, {}
 
     return rule
+
+
+def _refuse_floor_division(node: FileNode, reading: Reading) -> None:
+    """Refuse to divide integers towards minus infinity, unless none is negative: ONNX's Div goes towards zero."""
+    operands = [reading.known(name) for name in node.inputs]
+    integers = node.text(PRECISION, "") in ("I32", "I64") or any(known and known.dtype in INDICES for known in operands)
+    if integers and any(known is None or known.value is None or (known.value < 0).any() for known in operands):
+        raise UnsupportedModelError(
+            "m_pythondiv is 'true', which rounds quotients of integers towards minus infinity; refnet implements 'false'"
+        )
 
 
 def _plain(op: str) -> Callable[[FileNode, Reading], Canonical]:
@@ -106,25 +119,27 @@ def _group_convolution(node: FileNode, reading: Reading) -> Canonical:
 
 
 def _matmul(node: FileNode, reading: Reading) -> Canonical:
-    """MatMul; of two matrices it is a Gemm, which knows transposed ones."""
+    """MatMul; of two matrices of floats it is a Gemm, which knows transposed ones."""
     a, b = _inputs(node, 2)
     flags = [_one_of(node, name, "false", "true") == "true" for name in ("transpose_a", "transpose_b")]
-    ranks = [len(known.shape) if (known := reading.known(name)) else None for name in (a, b)]
-    if ranks == [2, 2]:
+    matrices = [(known := reading.known(name)) and (len(known.shape), known.dtype) for name in (a, b)]
+    if matrices == [(2, FLOAT), (2, FLOAT)]:
         return "Gemm", (a, b), {"alpha": 1.0, "beta": 1.0, "trans_a": int(flags[0]), "trans_b": int(flags[1])}
     if any(flags):
-        raise UnsupportedModelError("it transposes one of its inputs, which refnet implements for matrices only")
+        raise UnsupportedModelError(
+            "it transposes one of its inputs, which refnet implements for matrices of floats only"
+        )
     return "MatMul", (a, b), {}
 
 
 def _prelu(node: FileNode, reading: Reading) -> Canonical:
     """PReLU; a slope of one axis is one value a channel (operation set 1), which is axis 1."""
     x, slope = _inputs(node, 2)
-    known, data = reading.known(slope), reading.known(x)
-    if known is None or known.value is None or data is None:
+    data = reading.known(x)
+    if slope not in reading.constants or data is None:
         raise UnsupportedModelError("its slope is not constant, or its input's shape is not known")
-    if len(known.shape) == 1 and len(data.shape) > 2:
-        slope = reading.change_constant(slope, known.value.reshape(-1, *[1] * (len(data.shape) - 2)))
+    if len(reading.constants.entries[slope].shape) == 1 and len(data.shape) > 2:
+        slope = reading.change_constant(slope, reading.constants[slope].reshape(-1, *[1] * (len(data.shape) - 2)))
     return "PRelu", (x, slope), {}
 
 

@@ -15,17 +15,22 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from refnet.errors import UsageError
+from refnet.errors import UnsupportedModelError, UsageError
 from refnet.formats.openvino_files import replacing_both
 from refnet.formats.openvino_folding import Folded, Held, Layer, fold
+from refnet.formats.openvino_xml import PRECISIONS
 from refnet.formats.statements import METADATA, WEIGHTS_SHA256
 from refnet.graph import Array, Graph
+from refnet.ops.dtypes import FLOAT
 
 Precision = Literal["fp32", "fp16"]
 Extents = tuple[int | None, ...]
 Place = tuple[int, int]  # layer, output port
+Made = tuple[Place, str, Extents]  # where a tensor comes from, its precision and shape
 
-_NAMES = {"float32": ("f32", "FP32"), "float16": ("f16", "FP16"), "int64": ("i64", "I64")}  # in <data>, of a port
+# element types by the dtypes of tensors (`Known.dtype`) and of constants
+_TENSORS = {FLOAT: "f32", "int64": "i64", "int32": "i32", "bool": "boolean"}
+_CONSTANTS = {"float32": "f32", "float16": "f16", "int64": "i64", "int32": "i32"}
 
 
 def write_openvino(
@@ -68,7 +73,8 @@ class _Writing:
         self.offset = 0
         self.digest = hashlib.sha256()  # of the weights so far
         self.layers = Element("layers")
-        self.made: dict[str, tuple[Place, str, Extents]] = {}  # where a tensor comes from, its precision and shape
+        self.made: dict[str | int, Made] = {}  # tensors by name, constants by the number of their layer
+        self.held: dict[tuple[str, Extents], Made] = {}  # the graph's constants by name and shape
         self.edges: list[tuple[Place, Place]] = []
 
     def net(self, statements: Mapping[str, str]) -> Element:
@@ -90,10 +96,11 @@ class _Writing:
 
     def _parameter(self) -> None:
         """The input; its names are those of all its copies."""
-        shape = self._shape(self.folded.input_names[0])
-        said = {"shape": ",".join("?" if extent is None else str(extent) for extent in shape), "element_type": "f32"}
         names = self.folded.input_names
-        _, port = self._element(names[-1], "Parameter", said, [], names[0], "FP32", shape, tuple(names))
+        shape, element_type = self._shape(names[0]), self._element_type(names[0])
+        extents = ",".join("?" if extent is None else str(extent) for extent in shape)
+        said = {"shape": extents, "element_type": element_type}
+        _, port = self._element(names[-1], "Parameter", said, [], names[0], element_type, shape, tuple(names))
         attribute = {"name": "layout", "version": "0", "layout": "[N,C,H,W]"}
         if len(shape) == 4 and port is not None:
             SubElement(SubElement(port, "rt_info"), "attribute", attribute)
@@ -101,17 +108,30 @@ class _Writing:
     def _layer(self, layer: Layer) -> None:
         """A layer, after the constants it reads."""
         inputs = [self._held(item) if isinstance(item, Held) else self.made[item] for item in layer.inputs]
-        shape = self._shape(layer.output)
+        shape, element_type = self._shape(layer.output), self._element_type(layer.output)
         names = (layer.output,) if layer.named else ()
-        self._element(layer.name, layer.type, layer.said, inputs, layer.output, "FP32", shape, names)
+        self._element(layer.name, layer.type, layer.said, inputs, layer.output, element_type, shape, names)
 
-    def _held(self, held: Held) -> tuple[Place, str, Extents]:
-        """A constant: its layer, its numbers, and, if they are kept in 16 bits, the layer that makes 32 of them."""
-        array = held.make()
+    def _held(self, held: Held) -> Made:
+        """A constant: its layer, its numbers, and, if they are kept in 16 bits, the layer that makes 32 of them.
+
+        A constant of the graph is written once in each shape in which it is read; only the first has its name.
+        """
+        if not held.tensor:
+            return self._new(held, ())
+        key = held.tensor, held.shape
+        if key not in self.held:
+            named = any(name == held.tensor for name, _ in self.held)
+            self.held[key] = self._new(held, () if named else (held.tensor,))
+        return self.held[key]
+
+    def _new(self, held: Held, names: tuple[str, ...]) -> Made:
+        """A constant that is not written yet."""
+        array = _finite(held)
         half = self.half and array.dtype == np.float32
-        key, names = f"{held.name}:{len(self.layers)}", (held.tensor,) if held.tensor else ()
+        key = len(self.layers)
         kept = _halved(held.name, array) if half else array
-        element_type, precision = _NAMES[kept.dtype.name]
+        element_type = _element_type(f"constant {held.name!r}", kept.dtype.name, _CONSTANTS)
         said = {
             "element_type": element_type,
             "shape": ", ".join(map(str, held.shape)),
@@ -123,25 +143,25 @@ class _Writing:
         self.digest.update(numbers)
         self.offset += kept.nbytes
         if not half:
-            self._element(held.name, "Const", said, [], key, precision, held.shape, names)
+            self._element(held.name, "Const", said, [], key, element_type, held.shape, names)
             return self.made[key]
-        self._element(f"{held.name}_compressed", "Const", said, [], f"{key}:", precision, held.shape, names)
+        self._element(f"{held.name}_compressed", "Const", said, [], key, element_type, held.shape, names)
         element, _ = self._element(
-            held.name, "Convert", {"destination_type": "f32"}, [self.made[f"{key}:"]], key, "FP32", held.shape
+            held.name, "Convert", {"destination_type": "f32"}, [self.made[key]], key + 1, "f32", held.shape
         )
         about = Element("rt_info")
         SubElement(about, "attribute", name="decompression", version="0")
         element.insert(1, about)
-        return self.made[key]
+        return self.made[key + 1]
 
     def _element(
         self,
         name: str,
         kind: str,
         said: Mapping[str, str],
-        inputs: list[tuple[Place, str, Extents]],
-        output: str = "",
-        precision: str = "",
+        inputs: list[Made],
+        output: str | int | None = None,
+        element_type: str = "",
         shape: Extents = (),
         names: tuple[str, ...] = (),
     ) -> tuple[Element, Element | None]:
@@ -155,16 +175,41 @@ class _Writing:
             for i, (place, kept, extents) in enumerate(inputs):
                 _port(side, i, kept, extents)
                 self.edges.append((place, (number, i)))
-        if not output:
+        if output is None:
             return layer, None
+        precision = PRECISIONS[element_type]
         port = _port(SubElement(layer, "output"), len(inputs), precision, shape, names)
         self.made[output] = ((number, len(inputs)), precision, shape)
         return layer, port
+
+    def _element_type(self, name: str) -> str:
+        """A tensor's element type."""
+        return _element_type(f"tensor {name!r}", self.folded.known[name].dtype, _TENSORS)
 
     def _shape(self, name: str) -> Extents:
         """A tensor's extents; None where they change with the batch."""
         pairs = zip(self.folded.known[name].shape, self.folded.other[name].shape, strict=True)
         return tuple(one if one == other else None for one, other in pairs)
+
+
+def _element_type(what: str, dtype: str, written: Mapping[str, str]) -> str:
+    """OpenVINO's name of a dtype."""
+    if dtype not in written:
+        raise UnsupportedModelError(f"{what} has dtype {dtype}; refnet writes {', '.join(written)}")
+    return written[dtype]
+
+
+def _finite(held: Held) -> Array:
+    """A constant's numbers; refuses those that folding, or the graph, made infinite or NaN."""
+    with np.errstate(all="ignore"):
+        array = held.make()
+        array = array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+    if not np.isfinite(array).all():
+        raise UnsupportedModelError(
+            f"constant {held.name!r} is infinite or NaN, of itself or where linear layers become one; refnet does not "
+            "write such a model"
+        )
+    return array
 
 
 def _port(side: Element, number: int, precision: str, shape: Extents, names: tuple[str, ...] = ()) -> Element:

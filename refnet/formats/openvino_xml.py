@@ -15,7 +15,9 @@ from refnet.formats.statements import WEIGHTS_SHA256
 
 VERSIONS = (10, 11)
 LARGEST_BYTES = 1 << 26  # 64 MiB; ResNet100 has 0.4 MB
-PRECISIONS = {"f32": "FP32", "f16": "FP16", "f64": "FP64", "i64": "I64", "i32": "I32"}  # of <data>, and of a port
+PRECISIONS = {  # of <data>, and of a port
+    "f32": "FP32", "f16": "FP16", "f64": "FP64", "i64": "I64", "i32": "I32", "boolean": "BOOL",
+}  # fmt: skip
 _DEEPEST = 64
 
 Shape = tuple[int | None, ...]

@@ -110,12 +110,13 @@ def _panels(layer: ConvLayer, channels_to: int = WIDTH) -> Array:
 
 
 def _in_float32(values: Array) -> Array:
-    """Folded weights, each rounded once; refuses those that float32 does not hold."""
+    """Folded weights, each rounded once; refuses those that float32 does not hold. Infinities and NaN of the file stay."""
     with np.errstate(over="ignore"):
         rounded: Array = values.astype(np.float32)
-    if not np.isfinite(rounded).all():
+    too_large = ~np.isfinite(rounded) & np.isfinite(values)
+    if too_large.any():
         raise UnsupportedModelError(
-            f"a weight is {values[~np.isfinite(rounded)].flat[0]:g} once the scaling beside its layer is folded into it; the "
+            f"a weight is {values[too_large].flat[0]:g} once the scaling beside its layer is folded into it; the "
             "fast engine computes in float32, which does not hold that: use engine='reference'"
         )
     return rounded

@@ -117,9 +117,9 @@ def _range(graph: Graph) -> InputContract:
     expected = "ArcFace exports of this kind expect (pixel - 127.5) / 127.5 from the caller"
     said = f"the graph does not scale its input; {expected}"
     if found is not None:
-        mean, scale, names = found
+        mean, scale, names, of_pixels = found
         how = f"(x - {mean:g}) * {scale:g}, in {' and '.join(names)}"
-        if _is_of_pixels(mean, scale):
+        if of_pixels:
             return InputContract(
                 declared_input.name, shape, True, mean, scale, f"the graph scales pixels itself, {how}"
             )
@@ -136,13 +136,16 @@ def _is_of_pixels(mean: float, scale: float) -> bool:
     )
 
 
-def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str]] | None:
-    """Follow scalar arithmetic from the input: x -> (x - mean) * scale, or None if there is none."""
+def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str], bool] | None:
+    """Follow scalar arithmetic from the input: x -> (x - mean) * scale, in which nodes, and whether of pixels.
+
+    It is of pixels if what was done so far is after any of the nodes: a graph may scale them twice. None if there is none.
+    """
     readers: dict[str, list[Node]] = {}
     for node in graph.nodes:
         for source in node.inputs:
             readers.setdefault(source, []).append(node)
-    gain, offset, names = 1.0, 0.0, []
+    gain, offset, names, of_pixels = 1.0, 0.0, [], False
     while len(readers.get(name, ())) == 1:
         node = readers[name][0]
         if node.op == "Identity":
@@ -157,8 +160,9 @@ def _scaling(graph: Graph, name: str) -> tuple[float, float, list[str]] | None:
             factor = 1 / scalar if node.op == "Div" else scalar
             gain, offset = gain * factor, offset * factor
         names.append(node.name)
+        of_pixels = of_pixels or _is_of_pixels(-offset / gain, gain)
         name = node.output
-    return (-offset / gain, gain, names) if names else None
+    return (-offset / gain, gain, names, of_pixels) if names else None
 
 
 def _scalar(constants: Mapping[str, Array], node: Node) -> float | None:

@@ -159,7 +159,7 @@ def _partition(folder: Path) -> Kind:
     network = Network(synthetic_model(0, width=Fraction(1, 16), units=(1, 1, 1, 1)), engine="reference")
     image = folder / "crop.png"
     Image.new("RGB", (112, 112), (120, 90, 60)).save(image)
-    part = Partition(0, (str(image), str(folder / "none.png")))
+    part = Partition(0, (str(image), str(folder / "none.png")), 2)
     content = compute_partition(part, network, aligned_crops(network), ORIGIN).content
     (folder / "data").mkdir()
     return Kind(

@@ -60,7 +60,7 @@ def _listed(folder: str) -> Iterator[tuple[str, bool]]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.add(entry.name)
-            elif Path(entry.name).suffix.lower() in SUFFIXES and not _leads_to_folder(entry):
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and not _leads_to_folder(entry):  # noqa: PTH122 - a Path keeps its name for the process
                 images.add(entry.name)
     both = heapq.merge(((name, False) for name in images), ((name, True) for name in folders))
     return ((os.path.join(folder, name), is_folder) for name, is_folder in both)  # noqa: PTH118 (a Path for each costs)

@@ -89,7 +89,7 @@ def test_further_frames_are_mentioned(capsys, photo):
     [
         (["-o", "crop.jpg"], 2, "cannot write crop.jpg: expected one of .png"),
         (["--size", "100"], 2, "crops of 100 pixels have no template"),
-        (["-o", "/nowhere/crop.png"], 2, "cannot write /nowhere/crop.png: no such file or directory"),
+        (["-o", "/nowhere/crop.png"], 2, "cannot write /nowhere/crop.png: there is no folder /nowhere"),
     ],
 )
 def test_options_that_cannot_be_meant_are_usage_errors(capsys, photo, options, status, message):

@@ -178,7 +178,7 @@ def test_inspect_prints_the_plan_as_json(capsys: pytest.CaptureFixture[str], nar
     assert (printed["threads"], printed["memory"]) == (3, "low")
     layers = printed["layers"]
     assert layers[0].keys() == {
-        "layer", "kernel", "output", "direct_flops", "executed_flops", "weight_bytes", "activation_bytes", "together",
+        "layer", "kernel", "output", "direct_flops", "executed_flops", "weight_bytes", "activation_bytes", "together", "kept_bytes",
         "bytes", "expected_share",
     }  # fmt: skip
     assert "stage4_unit3_conv2" in [layer["layer"] for layer in layers]

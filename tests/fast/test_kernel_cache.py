@@ -79,6 +79,7 @@ def write_package(root):
         "cache_folder.py",
         "errors.py",
         "files.py",
+        "opening.py",
         "graph.py",
         "fast/kernel_cache.py",
         "fast/kernel_file.py",

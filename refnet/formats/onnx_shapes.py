@@ -1,11 +1,12 @@
 """Shapes while a file is read: what the weights must fit, and which axis is the batch.
 
-Every shape is followed twice, for the batch the file declares and for another one. A first axis that has just these
-two numbers, while all other axes have the same in both, is the batch. (Images that a Transpose interleaved and a
+Every shape is followed for the batch the file declares and for two others. A first axis that has just these numbers,
+while all other axes have the same in all, is the batch. (Images that a Transpose interleaved and a
 Reshape cut up again would pass for a batch as well; at the batch that the file declares, that changes nothing.)
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -35,10 +36,10 @@ class Shapes:
         declared = next((tensor.shape[0] for tensor in inputs if tensor.shape), None)
         self.batch = 1 if declared is None else declared
         self._free = declared is None
-        self._other = self.batch + 6
+        self._others = (self.batch + 6, self.batch + 1)
         self._constants = constants
         self._first: dict[str, Known] = {}
-        self._second: dict[str, Known] = {}
+        self._elsewhere: tuple[dict[str, Known], ...] = ({}, {})  # for the other batches, as far as there is one
         self.checked = True
         for tensor in inputs:
             extents = tensor.shape[1:]
@@ -49,31 +50,39 @@ class Shapes:
             rest = tuple(extent for extent in extents if extent is not None)
             leads = tensor.shape[:1] and tensor.shape[0] in (None, declared)
             self._first[tensor.name] = known_input(tensor, (self.batch, *rest) if leads else whole)
-            self._second[tensor.name] = known_input(tensor, (self._other, *rest) if leads else whole)
+            for batch, shapes in zip(self._others, self._elsewhere, strict=True):
+                shapes[tensor.name] = known_input(tensor, (batch, *rest) if leads else whole)
 
     def known(self, name: str) -> Known | None:
         """What is known of a tensor, or None."""
         return self._look_up(self._first, name)
 
     def settled(self, name: str) -> Known | None:
-        """What is known of a tensor whatever the batch; None if extents beside the first depend on a batch that is free."""
-        first, second = self._look_up(self._first, name), self._look_up(self._second, name)
+        """What is known of a tensor whatever the batch; None if extents beside the first depend on a batch that is free.
+
+        A graph that fits no other batch than the one it is followed for has only that.
+        """
+        first = self._look_up(self._first, name)
         if first is None or not self._free:
             return first
-        if second is None or len(second.shape) != len(first.shape) or second.shape[1:] != first.shape[1:]:
-            return None
-        if first.value is None or second.value is None or np.array_equal(first.value, second.value):
-            return first
-        return replace(first, value=None)
+        for shapes in self._elsewhere:
+            other = self._look_up(shapes, name)
+            if other is None:
+                continue
+            if len(other.shape) != len(first.shape) or other.shape[1:] != first.shape[1:]:
+                return None
+            if not (first.value is None or other.value is None or np.array_equal(first.value, other.value)):
+                first = replace(first, value=None)
+        return first
 
     def carries_batch(self, name: str) -> bool:
         """Whether the first axis of a tensor is known to be the batch."""
-        first, second = self._look_up(self._first, name), self._look_up(self._second, name)
+        first, second = self._look_up(self._first, name), self._look_up(self._elsewhere[0], name)
         return (
             first is not None
             and second is not None
             and first.shape[:1] == (self.batch,)
-            and second.shape == (self._other, *first.shape[1:])
+            and second.shape == (self._others[0], *first.shape[1:])
         )
 
     def add(self, node: Node) -> None:
@@ -82,12 +91,11 @@ class Shapes:
         if first is None:
             return
         self._first[node.output] = infer_node(node, first)
-        second = self._inputs(self._second, node)
-        if second is not None:
-            try:
-                self._second[node.output] = infer_node(node, second)
-            except ModelError:
-                return  # the file is sound for its own batch; `carries_batch` is False from here on
+        for shapes in self._elsewhere:
+            other = self._inputs(shapes, node)
+            if other is not None:
+                with suppress(ModelError):  # the file is sound for its own batch; `carries_batch` is False from here on
+                    shapes[node.output] = infer_node(node, other)
 
     def _look_up(self, shapes: Mapping[str, Known], name: str) -> Known | None:
         if name in self._constants:

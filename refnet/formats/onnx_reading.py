@@ -51,6 +51,11 @@ class Reading:
         """What is known of a tensor, whatever the batch: its shape, and its value if no image is needed for it."""
         return self.shapes.settled(name)
 
+    def rank(self, name: str) -> int | None:
+        """How many axes a tensor has, if that is known; no batch changes it."""
+        known = self.shapes.known(name)
+        return None if known is None else len(known.shape)
+
     def value(self, name: str) -> Array | None:
         """A tensor's value if no image is needed for it."""
         known = self.known(name)

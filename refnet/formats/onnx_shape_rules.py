@@ -109,10 +109,10 @@ def transpose(node: FileNode, reading: Reading) -> Canonical:
     """Transpose, opset 1 to 25; without `perm` the axes are reversed."""
     if node.has("perm"):
         return node.op, node.inputs, {"perm": node.integers("perm")}
-    x = reading.known(node.inputs[0]) if node.inputs else None
-    if x is None:
+    rank = reading.rank(node.inputs[0]) if node.inputs else None
+    if rank is None:
         raise UnsupportedModelError("perm is not given and the number of axes is not known; refnet needs one of them")
-    return node.op, node.inputs, {"perm": tuple(reversed(range(len(x.shape))))}
+    return node.op, node.inputs, {"perm": tuple(reversed(range(rank)))}
 
 
 def _pool(node: FileNode, reading: Reading, dilation: tuple[int, ...]) -> dict[str, Attribute]:

@@ -122,7 +122,7 @@ def _matmul(node: FileNode, reading: Reading) -> Canonical:
     """MatMul; of two matrices of floats it is a Gemm, which knows transposed ones."""
     a, b = _inputs(node, 2)
     flags = [_one_of(node, name, "false", "true") == "true" for name in ("transpose_a", "transpose_b")]
-    matrices = [(known := reading.known(name)) and (len(known.shape), known.dtype) for name in (a, b)]
+    matrices = [(known := reading.shapes.known(name)) and (len(known.shape), known.dtype) for name in (a, b)]
     if matrices == [(2, FLOAT), (2, FLOAT)]:
         return "Gemm", (a, b), {"alpha": 1.0, "beta": 1.0, "trans_a": int(flags[0]), "trans_b": int(flags[1])}
     if any(flags):
@@ -135,11 +135,11 @@ def _matmul(node: FileNode, reading: Reading) -> Canonical:
 def _prelu(node: FileNode, reading: Reading) -> Canonical:
     """PReLU; a slope of one axis is one value a channel (operation set 1), which is axis 1."""
     x, slope = _inputs(node, 2)
-    data = reading.known(x)
-    if slope not in reading.constants or data is None:
+    rank = reading.rank(x)
+    if slope not in reading.constants or rank is None:
         raise UnsupportedModelError("its slope is not constant, or its input's shape is not known")
-    if len(reading.constants.entries[slope].shape) == 1 and len(data.shape) > 2:
-        slope = reading.change_constant(slope, reading.constants[slope].reshape(-1, *[1] * (len(data.shape) - 2)))
+    if len(reading.constants.entries[slope].shape) == 1 and rank > 2:
+        slope = reading.change_constant(slope, reading.constants[slope].reshape(-1, *[1] * (rank - 2)))
     return "PRelu", (x, slope), {}
 
 

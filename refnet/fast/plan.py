@@ -192,7 +192,7 @@ def _finished(draft: Draft, batch: int | None, digest: Future[str] | None) -> Pl
     segments = _segments(draft)
     _settle(draft, segments)
     kept = keep_what_is_shown(draft)
-    storages = [storage for kept in draft.storages.values() for storage in kept]
+    storages = [storage for layouts in draft.storages.values() for storage in layouts]
     size = allocate(storages)
     steps = [work for work in draft.work if isinstance(work, Step)]
     shared = max((step.shared for step in steps), default=0)

@@ -151,13 +151,13 @@ def _layers(graph: Graph, known: Mapping[str, Known], rows: frozenset[str]) -> I
             yield _dense(graph, item, x, known)
         elif _reads_image(item, rows & inputs, known) and (scaling := scaling_of(graph, item)):
             yield InputLayer(item.name, item.inputs[0], item.output, scaling.scale, scaling.shift)
-        elif rows_only(item, rows, constant) and (layer := _pixels(graph, item, known, constant)):
+        elif _rows_only(item, rows, constant) and (layer := _pixels(graph, item, known, constant)):
             yield layer
         else:
             yield item
 
 
-def rows_only(node: Node, rows: frozenset[str], constant: Collection[str]) -> bool:
+def _rows_only(node: Node, rows: frozenset[str], constant: Collection[str]) -> bool:
     """Whether a node makes rows of rows and of constants."""
     return node.output in rows and all(name in rows or name in constant for name in node.inputs if name)
 

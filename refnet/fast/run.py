@@ -15,7 +15,7 @@ from refnet.fast.kernels.step import STEP
 from refnet.fast.plan import Compiled, Generic, Plan, as_float32
 from refnet.fast.storage import Storage
 from refnet.fast.team import Team
-from refnet.graph import Array
+from refnet.graph import Array, Shape
 from refnet.ops.application import apply_node
 from refnet.ops.dtypes import FLOAT, dtype_name, in_declared_dtype
 
@@ -104,12 +104,7 @@ class Engine:
         if name not in feeds:
             raise UsageError(f"input {name!r} is missing; expected {self._names}")
         array = np.asarray(feeds[name])
-        shape = self.plan.input_shapes[name]
-        if array.ndim != len(shape) or any(
-            want not in (None, got) for want, got in zip(shape, array.shape, strict=True)
-        ):
-            wanted = ", ".join("N" if extent is None else str(extent) for extent in shape)
-            raise ShapeError(f"input {name!r} has shape {array.shape}; expected ({wanted})")
+        refuse_other_shape(name, array.shape, self.plan.input_shapes[name])
         if name in self.plan.inputs:
             return array
         dtype = self.plan.value_inputs[name].dtype
@@ -197,6 +192,14 @@ class Engine:
     def _copy_out(self, arena: Array, results: Mapping[str, Array], first: int, last: int) -> None:
         for name, storage in self.plan.outputs.items():
             results[name][first:last] = view(arena, storage, last - first)
+
+
+def refuse_other_shape(name: str, shape: Shape, expected: tuple[int | None, ...], why: str = "") -> None:
+    """Raise ShapeError unless an input has the shape expected, in which None stands for any number of images."""
+    fits = len(shape) == len(expected) and all(want in (None, got) for want, got in zip(expected, shape, strict=True))
+    if not fits:
+        wanted = ", ".join("N" if extent is None else str(extent) for extent in expected)
+        raise ShapeError(f"input {name!r} has shape {shape}; expected ({wanted}){why}")
 
 
 def view(arena: Array, storage: Storage, count: int) -> Array:

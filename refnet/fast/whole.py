@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from refnet.errors import ShapeError, UsageError
+from refnet.errors import UsageError
 from refnet.fast.costs import Cost
 from refnet.fast.plan import Plan, make_whole_plan
-from refnet.fast.run import Engine
+from refnet.fast.run import Engine, refuse_other_shape
 from refnet.fast.team import Team
 from refnet.graph import Array, Graph, Shape
 
@@ -42,14 +42,8 @@ class WholeEngine:
             raise UsageError(f"there are arrays for the inputs {sorted(feeds)}; expected {sorted(declared)}")
         shapes = {name: np.shape(feeds[name]) for name in declared}
         for name, shape in declared.items():
-            if len(shape) != len(shapes[name]) or any(
-                want not in (None, got) for want, got in zip(shape, shapes[name], strict=True)
-            ):
-                wanted = ", ".join("N" if extent is None else str(extent) for extent in shape)
-                raise ShapeError(
-                    f"input {name!r} has shape {shapes[name]}; expected ({wanted}): the model mixes the images of a "
-                    "batch, so that their number cannot be another"
-                )
+            why = ": the model mixes the images of a batch, so that their number cannot be another"
+            refuse_other_shape(name, shapes[name], shape, why)
         known, engine = self._latest
         if shapes != known:
             engine = self._planned(shapes)

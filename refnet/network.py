@@ -117,7 +117,8 @@ class Network:
             return ReferenceEngine(self._computed, self._batch_axes)
         from refnet import fast  # numba takes a third of a second to import
 
-        return fast.compile(self._computed, threads=self._threads, memory=self._memory, cache=self._cache)
+        apart = self._batch_axes.apart
+        return fast.compile(self._computed, threads=self._threads, memory=self._memory, cache=self._cache, apart=apart)
 
     def __call__(self, images: Array, *, strict: bool = True) -> Array:
         """Compute the network's one output.

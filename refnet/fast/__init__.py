@@ -25,6 +25,7 @@ def compile(
     threads: int | None = None,
     memory: Literal["default", "low"] = "default",
     cache: bool = False,
+    apart: bool | None = None,
 ) -> Engine | WholeEngine:
     """Make a network ready to run: simplify it, choose kernels, pack its weights.
 
@@ -41,6 +42,8 @@ def compile(
         "low" keeps filters as they are, and takes longer. The bits are the same.
     cache : bool
         Keep packed weights on disk, and map them from there the next time.
+    apart : bool, optional
+        What `batch_axes` says of the graph, for a caller who has asked it already.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def compile(
     team = Team(usable_cores() if threads is None else threads)
     if not COMPILED:  # ranks that wait for each other in Python would only wait
         team = Team(1)
-    if batch_axes(graph, shapes).apart:
+    if batch_axes(graph, shapes).apart if apart is None else apart:
         return Engine(make_plan(graph, shapes, threads=team.threads, low_memory=memory == "low", cache=cache), team)
     return WholeEngine(graph, team, low_memory=memory == "low", cache=cache)
 
